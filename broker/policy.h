@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The policy in force: websess.conf and services.d/NAME.conf with drop-ins, read into immutable values. Loading resolves
+ * users and groups by NSS and reads files, so it may block: at start, at reload and in the PAM helper only. Nothing here
+ * logs; what is wrong comes back in a Fault as "FILE:LINE: KEY: reason".
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cookie.h"
+#include "fault.h"
+#include "record.h"
+#include "verdict.h"
+
+typedef enum Right {
+        RIGHT_LOGIN,
+        RIGHT_RESOLVE,
+        RIGHT_MAP,
+        RIGHT_CREATE,
+        RIGHT_MANAGE,
+        _RIGHT_MAX,
+} Right;
+
+const char *right_name(Right r);        /* "Login" … as in [Access] */
+
+typedef enum AccessType {
+        ACCESS_ANYONE,          /* * */
+        ACCESS_UID,             /* alice, 998 */
+        ACCESS_GID,             /* @staff */
+        ACCESS_UNIT,            /* unit:shop.service */
+} AccessType;
+
+typedef struct AccessRule {
+        AccessType type;
+        union {
+                uid_t uid;
+                gid_t gid;
+                char *unit;
+        };
+        char *text;             /* as written, for messages */
+} AccessRule;
+
+typedef struct AccessList {
+        AccessRule *rules;
+        size_t n_rules;
+} AccessList;
+
+/* One line of [Roles]: who gets the role at login. */
+typedef struct RoleRule {
+        char *role;
+        char **users;           /* NULL-terminated */
+        char **groups;          /* NULL-terminated, without the @ */
+        bool everyone;          /* * */
+} RoleRule;
+
+typedef enum Users { USERS_UNIX, USERS_APP } Users;
+typedef enum OnLimit { ON_LIMIT_EVICT, ON_LIMIT_REFUSE } OnLimit;
+typedef enum OnRoleChange { ON_ROLE_CHANGE_REVOKE, ON_ROLE_CHANGE_UPDATE } OnRoleChange;
+
+typedef struct CookieRules {
+        char *name, *path, *domain;
+        char *domain_pattern;           /* PCRE2 over the request's host name; group 1 is the domain; "" for none */
+        void *domain_code;              /* the compiled pattern, policy-cookie.c's */
+        bool max_age_lifetime;          /* MaxAge=lifetime: as long as the session can live */
+        uint64_t max_age_sec;           /* else this; 0 for a cookie of the browser's session */
+        bool secure, http_only;
+        char *same_site;
+} CookieRules;
+
+typedef struct Service {
+        char *name;
+        char *path;                     /* the file it came from, for messages */
+        Users users;
+        char *pam_service;
+        bool anonymous;
+        uint64_t anonymous_idle_usec;
+        uint64_t idle_usec, lifetime_usec, remember_usec, touch_usec;
+        unsigned max_sessions;          /* per user; 0: no limit */
+        OnLimit on_limit;
+        OnRoleChange on_role_change;
+        char *token_prefix;
+        char *admin_role;               /* "" for none */
+        RoleRule *roles;
+        size_t n_roles;
+        CookieRules cookie;
+        AccessList access[_RIGHT_MAX];
+} Service;
+
+/* websess.conf: the machine's own settings. The section and key of each stands beside it. */
+typedef struct Settings {
+        uint64_t store_max_bytes;               /* [Store] MaxSize= */
+        uint64_t store_reserve_bytes;           /* [Store] Reserve=: kept on disk so that revoking works when it is full */
+        unsigned max_connections;               /* [Limits] MaxConnections= on the private socket, in all */
+        unsigned max_connections_per_user;      /* [Limits] MaxConnectionsPerUser= */
+        unsigned max_pending_per_user;          /* [Limits] MaxPendingPerUser=: calls not yet answered */
+        unsigned max_logins_per_user;           /* [Limits] MaxLoginsPerUser=: PAM exchanges at once, by caller */
+        unsigned max_sessions_per_creator;      /* [Limits] MaxSessionsPerCreator=: live sessions that one uid created; 0: no limit */
+        uint64_t max_bytes_per_user;            /* [Limits] MaxBytesPerUser=: queued replies, bytes */
+        unsigned idle_helpers;                  /* [PAM] IdleHelpers=: started and waiting */
+        unsigned max_helpers;                   /* [PAM] MaxHelpers= */
+        uint64_t login_timeout_usec;            /* [PAM] LoginTimeoutSec= */
+        uint64_t failure_delay_usec;            /* [PAM] FailureDelaySec=: a failed login is answered no sooner after its start */
+} Settings;
+
+typedef struct Policy {
+        unsigned n_refs;
+        Settings settings;
+        Service **services;             /* sorted by name; "default" is always there */
+        size_t n_services;
+} Policy;
+
+/* Read everything below directory ("/etc/websess"). 0, FAULT_INVALID_ARGUMENT with the first thing that is wrong, or a
+ * negative errno. A missing directory or file is an empty one. */
+int policy_load(Policy **ret, const char *directory, Fault *f);
+Policy *policy_ref(Policy *p);
+Policy *policy_unref(Policy *p);        /* always NULL; NULL is fine */
+
+const Service *policy_find(const Policy *p, Slice name);
+
+bool service_has_role(const Service *s, Slice role);           /* named by [Roles], or the admin role */
+VerdictPolicy service_verdict_policy(const Service *s);
+
+/* The roles that a user with these groups gets at login, in the order of the file, each once. Pure. Fills at most
+ * ROLES_MAX slices that point into the policy. Returns how many. */
+size_t service_roles_for(const Service *s, const char *user, char *const *groups, Slice out[static ROLES_MAX]);
+
+/* The ready Set-Cookie value for a token of this service. host is the request's host name or NULL; lifetime_usec is how long
+ * the session can live. As cookie_format(). */
+int service_cookie(const Service *s, const char *token, const char *host, uint64_t lifetime_usec, char *out, size_t size, Fault *f);
