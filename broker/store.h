@@ -4,12 +4,20 @@
  * event loop never waits for a disk. lmdb.h is included by store-lmdb.c alone.
  *
  * The loop stages a StoreChange (a few puts and deletes that happen together or not at all) and submits it. The store
- * thread takes everything that is queued into one transaction, commits it (the data is then safe from a power cut), and hands the
+ * thread takes what is queued into one transaction, commits it (the data is then safe from a power cut), and hands the
  * changes back in order; the loop collects them when store_fd() becomes readable.
  *
- * When a group fails, every change in it fails, and so does every change that was submitted before the loop has seen the failure: they
- * rest on what did not happen. The loop forgets what it staged, and submits the pure revocations again. An I/O error during
- * commit is final (-EIO, store_is_dead()): the process must end, since what is on the disk is not known.
+ * When a group fails, every change in it fails, and so does every change that was submitted before the loop has seen
+ * the failure: they rest on what did not happen. The loop forgets what it staged, and submits the pure revocations
+ * again. An I/O error during commit is final (-EIO, store_is_dead()): the process must end, since what is on the disk
+ * is not known.
+ *
+ * Room: before a group is begun, the thread makes sure that the blocks it may need are allocated, with reserve_bytes
+ * more behind them (and a margin of the map's size). A change that only revokes may use that reserve; any other that would
+ * touch it fails. The changes in front of it are committed on their own first, so a revocation never fails because
+ * somebody created a session after it.
+ *
+ * All functions but store_status() belong to one thread, the event loop's.
  */
 #pragma once
 
@@ -28,14 +36,20 @@ typedef struct StoreOptions {
         const char *directory;          /* holds sessions.mdb, sessions.mdb-lock and lock */
         uint64_t max_bytes;
         uint64_t reserve_bytes;
+        /* The program run as `checker --check-store FILE` before the database is opened: websessd itself ("/proc/self/exe").
+         * NULL: the check runs in a fork of this process instead, which must have no other thread then. */
+        const char *checker;
 } StoreOptions;
 
 /* Lock the directory, check the database in a process of its own, open it, read its format and mark. Faults (FAULT_UNAVAILABLE, with a
- * text that tells what to do): another broker has it; newer format; not a websess database; damaged. Or a negative errno. */
+ * text that tells what to do): another broker has it; newer format; not a websess database; damaged; disk full, read-only or not
+ * permitted. Or a negative errno. */
 int store_open(Store **ret, const StoreOptions *options, Fault *f);
-Store *store_free(Store *s);            /* commits what is queued, joins the thread; always NULL */
+/* Commits what is queued, joins the thread; always NULL. done is not called any more: store_drain() first where that matters. */
+Store *store_free(Store *s);
 
-/* Before store_start(): every record, in order of id. The data is only valid during the call. A negative return stops. */
+/* Before store_start(): every record, in order of id. The data is only valid during the call, and is not checked: it may be damaged
+ * or carry another id than its key. A negative return stops and is returned. */
 typedef int (*StoreEach)(void *userdata, const Ident *id, const void *data, size_t size);
 int store_load(Store *s, StoreEach each, void *userdata);
 bool store_mark(Store *s, SteadyMark *out);     /* false: a new database */
@@ -53,15 +67,19 @@ int store_change_mark(StoreChange *c, const SteadyMark *mark);
 /* Only deletes and marks in it: may use the reserve. */
 bool store_change_is_revocation(const StoreChange *c);
 
-/* Hands the change to the thread. done is called from store_collect() with 0 or a negative errno (-ENOSPC disk full or
- * reserve touched, -EDQUOT, -EROFS, -EIO, -ENOMEM, -E2BIG map full, -ECANCELED rests on a failed group); the change is freed behind it. */
+/* Hands the change to the thread. done (may be NULL) is called from store_collect() with 0 or a negative errno (-ENOSPC disk full or
+ * reserve touched, -EDQUOT, -EROFS, -EIO, -ENOMEM, -E2BIG map full, -ECANCELED rests on a failed group); the change is freed behind it.
+ * May be called from inside done(); while failures are being handed back, only pure revocations are taken then, anything else is
+ * -ECANCELED: it may rest on a failure not handed back yet. */
 void store_submit(Store *s, StoreChange *c, StoreDone done, void *userdata);
-int store_fd(const Store *s);           /* an eventfd */
-void store_collect(Store *s);           /* calls done for every finished change, in order; tells the store that a failure has been seen */
+int store_fd(const Store *s);           /* an eventfd: readable when there is something to collect */
+/* Calls done for every finished change, in order; this tells the store that a failure has been seen. Returns 0, or the error of the
+ * first change that failed. */
+int store_collect(Store *s);
 bool store_is_dead(const Store *s);
 
-/* Wait until everything submitted is finished (shutdown), then collect it. */
-void store_drain(Store *s);
+/* Wait until everything submitted is finished (shutdown), then collect it; returns as store_collect() does. */
+int store_drain(Store *s);
 
 /* --- the rest --- */
 typedef struct StoreStatus {
@@ -69,11 +87,13 @@ typedef struct StoreStatus {
         uint64_t used_bytes, file_bytes, max_bytes;
         uint64_t groups, changes;       /* committed since start */
         int last_error;                 /* negative errno of the last failed group, 0 when the last one went well */
+        bool reserved;                  /* the reserve is allocated on disk */
 } StoreStatus;
 void store_status(const Store *s, StoreStatus *out);
 
-/* A consistent, compact copy of the database into fd (a pipe or a regular file), in a thread of its own; done is called from
- * store_collect(). The fd is the store's from here on and closed by it. -EBUSY while another copy is made. */
+/* A consistent, compact copy of the database into fd (a pipe or a regular file), in threads of its own; done is called from
+ * store_collect() with 0 or a negative errno (-EPIPE, -ENOSPC, -ETIMEDOUT: nobody read for 30 s, -ECANCELED: the store was freed).
+ * The fd is the store's from here on, whatever is returned, and closed by it. -EBUSY while another copy is made. */
 typedef void (*StoreBackupDone)(int result, void *userdata);
 int store_backup(Store *s, int fd, StoreBackupDone done, void *userdata);
 
