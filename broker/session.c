@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* Views of one session. Touches nothing but the session it is given. */
+#include "session.h"
+
+#include <assert.h>
+
+static void decode(const uint8_t *data, size_t size, uint64_t last_seen, Record *ret) {
+        int r;
+
+        /* The broker encoded these bytes itself, or checked them when it read the database. */
+        r = record_decode_trusted(data, size, ret);
+        assert(r == 0);
+        (void) r;
+        if (last_seen > ret->last_seen)
+                ret->last_seen = last_seen;
+}
+
+void session_view(const Session *s, Record *ret) {
+        decode(s->data, s->size, s->last_seen, ret);
+}
+
+void session_head(const Session *s, Record *ret) {
+        if (s->staged)
+                decode(s->staged, s->staged_size, s->last_seen, ret);
+        else
+                decode(s->data, s->size, s->last_seen, ret);
+}
+
+const char *reason_name(Reason r) {
+        static const char *const names[_REASON_MAX] = {
+                [REASON_LOGOUT] = "logout",
+                [REASON_REVOKED] = "revoked",
+                [REASON_IDLE] = "idle",
+                [REASON_EXPIRED] = "expired",
+                [REASON_EVICTED] = "evicted",
+                [REASON_REPLACED] = "replaced",
+                [REASON_ROLES] = "roles",
+                [REASON_ACCOUNT] = "account",
+                [REASON_PASSWORD] = "password",
+        };
+
+        return names[r];
+}

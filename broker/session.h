@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One session in memory: its committed record, the newest staged one, and its places in the table's indexes. Owned by the
+ * table (table.h); everybody else borrows. A session is visible while it has a committed record and is not dead. It is freed when
+ * it is dead and no staged change speaks of it any more.
+ */
+#pragma once
+
+#include <bsd/sys/tree.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "record.h"
+#include "wheel.h"
+
+typedef struct Session Session;
+typedef struct User User;
+typedef struct Owner Owner;
+typedef struct Request Request;
+
+struct Session {
+        Ident id;
+        RB_ENTRY(Session) by_id;
+        TAILQ_ENTRY(Session) of_user;   /* in order of creation */
+        TAILQ_ENTRY(Session) of_owner;  /* the same; only with a real uid */
+        TAILQ_ENTRY(Session) touched;   /* waits for its last_seen to be written */
+        WheelTimer timer;
+        User *user;
+        Owner *owner;                   /* NULL without a real uid */
+        Owner *creator;
+        Request *request;               /* NULL: no request to recognise again */
+        uint8_t *data;                  /* committed record; NULL while its creation is not committed */
+        uint8_t *staged;                /* newest staged record, borrowed from its change; NULL: none */
+        uint64_t last_seen;             /* steady clock; ahead of the record's, which follows by and by */
+        uint32_t size, staged_size;
+        uint32_t n_staged;              /* changes in flight that name this session */
+        uint32_t n_removing;            /* removals among them: nothing more may be staged upon it */
+        bool dead : 1;                  /* removed, or never came to be */
+        bool is_touched : 1;
+};
+
+static inline bool session_visible(const Session *s) {
+        return s->data && !s->dead;
+}
+
+/* What is committed, with the present last_seen. Only for visible sessions. */
+void session_view(const Session *s, Record *ret);
+
+/* What the next change is built upon: the newest staged record, else the committed one. */
+void session_head(const Session *s, Record *ret);
+
+/* Why a session ended; the wire names stand in session_reason(). */
+typedef enum Reason {
+        REASON_LOGOUT,
+        REASON_REVOKED,
+        REASON_IDLE,
+        REASON_EXPIRED,
+        REASON_EVICTED,
+        REASON_REPLACED,
+        REASON_ROLES,
+        REASON_ACCOUNT,
+        REASON_PASSWORD,
+        _REASON_MAX,
+} Reason;
+
+const char *reason_name(Reason r);

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* One timer of the event loop for the whole table. Owns the timer and a store change while it is being filled. */
+#include "sweep.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "change.h"
+#include "cleanup.h"
+#include "log.h"
+#include "span.h"
+
+#define TOUCH_DELAY_USEC (2 * USEC_PER_SEC)     /* how late a touch may be on disk */
+#define ENDS_PER_CHANGE 256u                    /* ended sessions removed in one go: other work comes in between */
+#define RETRY_USEC (5 * USEC_PER_SEC)           /* the store refused: not at once again */
+
+struct Sweep {
+        Table *table;
+        const Steady *steady;
+        sd_event_source *source;
+        uint64_t touches_due;           /* CLOCK_BOOTTIME; 0: nothing waits */
+        uint64_t not_before;            /* CLOCK_BOOTTIME; after a failure */
+};
+
+DEFINE_CLEANUP(Sweep *, sweep_free)
+
+/* ---- touches ---- */
+
+static int put_touch(StoreChange *c, Session *s) {
+        int r;
+
+        r = record_set_last_seen(s->data, s->size, s->last_seen);
+        if (r < 0)
+                return r;
+        return store_change_put(c, &s->id, s->data, s->size);
+}
+
+/* A session with a change on its way stays on the list: a touch of what is committed now would be overtaken by that change, or worse, come
+ * behind its removal. */
+void sweep_write_touches(Sweep *w) {
+        StoreChange *c = NULL;
+        Session *s, *next;
+        size_t n = 0;
+
+        w->touches_due = 0;
+        if (TAILQ_EMPTY(&w->table->touched))
+                return;
+        if (store_change_new(&c) < 0)
+                return;
+
+        for (s = TAILQ_FIRST(&w->table->touched); s; s = next) {
+                next = TAILQ_NEXT(s, touched);
+                if (s->n_staged > 0)
+                        continue;
+                if (put_touch(c, s) < 0)
+                        break;
+                TAILQ_REMOVE(&w->table->touched, s, touched);
+                s->is_touched = false;
+                n++;
+        }
+
+        if (n > 0)
+                store_submit(w->table->store, c, NULL, NULL);
+        else
+                store_change_free(c);
+}
+
+/* ---- ended sessions ---- */
+
+static void swept(int result, void *userdata) {
+        Sweep *w = userdata;
+        uint64_t now;
+
+        if (result < 0 && sd_event_now(sd_event_source_get_event(w->source), CLOCK_BOOTTIME, &now) >= 0)
+                w->not_before = now + RETRY_USEC;
+}
+
+/* 1 when the session has been put into the change, 0 when it lives on. */
+static int end_if_due(Sweep *w, Change *c, Session *s, uint64_t now) {
+        Record r;
+        int k;
+
+        session_view(s, &r);
+        if (now < record_end(&r)) {
+                table_arm(w->table, s, &r);
+                return 0;
+        }
+
+        /* Armed all the same: if the store refuses, it is tried again. */
+        wheel_add(&w->table->wheel, &s->timer, w->table->wheel.now + RETRY_USEC / USEC_PER_SEC);
+        if (s->n_removing > 0)
+                return 0;
+
+        k = change_remove(c, s, now >= r.lifetime_end ? REASON_EXPIRED : REASON_IDLE);
+        return k < 0 ? k : 1;
+}
+
+static void sweep_ended(Sweep *w, uint64_t now) {
+        _cleanup_(change_freep) Change *c = NULL;
+        Session *s;
+        unsigned n = 0;
+
+        if (table_next_due(w->table) > now || change_new(&c, w->table) < 0)
+                return;
+
+        while (n < ENDS_PER_CHANGE && (s = table_pop_due(w->table, now))) {
+                int k;
+
+                if (!session_visible(s))
+                        continue;       /* on its way in: armed when it is committed */
+                k = end_if_due(w, c, s, now);
+                if (k < 0) {
+                        log_error(k, "Cannot remove an ended session");
+                        break;
+                }
+                n += (unsigned) k;
+        }
+
+        if (n > 0)
+                change_submit(TAKE_PTR(c), swept, w);
+}
+
+/* ---- the timer ---- */
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        Sweep *w = userdata;
+        Now now = steady_now(w->steady);
+
+        if (w->touches_due && now.boottime >= w->touches_due)
+                sweep_write_touches(w);
+        if (now.boottime >= w->not_before)
+                sweep_ended(w, now.steady);
+        return 0;
+}
+
+/* Before the loop waits: aim at what is due first. */
+static int on_prepare(sd_event_source *source, void *userdata) {
+        Sweep *w = userdata;
+        uint64_t due = table_next_due(w->table), now;
+        int r;
+
+        if (due != UINT64_MAX)
+                due = due > w->steady->offset ? due - w->steady->offset : 0;
+        if (due < w->not_before)
+                due = w->not_before;
+
+        if (!w->touches_due && !TAILQ_EMPTY(&w->table->touched)) {
+                r = sd_event_now(sd_event_source_get_event(source), CLOCK_BOOTTIME, &now);
+                if (r < 0)
+                        return r;
+                w->touches_due = now + TOUCH_DELAY_USEC;
+        }
+        if (w->touches_due && w->touches_due < due)
+                due = w->touches_due;
+
+        return sd_event_source_set_time(source, due);
+}
+
+int sweep_new(Sweep **ret, sd_event *event, Table *table, const Steady *steady) {
+        _cleanup_(sweep_freep) Sweep *w = calloc(1, sizeof(*w));
+        int r;
+
+        if (!w)
+                return -ENOMEM;
+
+        w->table = table;
+        w->steady = steady;
+        r = sd_event_add_time(event, &w->source, CLOCK_BOOTTIME, UINT64_MAX, USEC_PER_SEC / 2, on_timer, w);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_prepare(w->source, on_prepare);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(w->source, SD_EVENT_ON);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(w);
+        return 0;
+}
+
+Sweep *sweep_free(Sweep *w) {
+        if (!w)
+                return NULL;
+
+        sd_event_source_disable_unref(w->source);
+        free(w);
+        return NULL;
+}

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/* The indexes and the timer wheel. Owns Session, User, Owner and Request objects; does no I/O and reads no clock. */
+#include "table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "span.h"
+
+static int compare_sessions(Session *a, Session *b) {
+        return ident_compare(&a->id, &b->id);
+}
+
+static int compare_slices(Slice a, Slice b) {
+        size_t n = a.size < b.size ? a.size : b.size;
+        int r = n ? memcmp(a.data, b.data, n) : 0;
+
+        return r ? r : (a.size > b.size) - (a.size < b.size);
+}
+
+/* A User that exists only to be searched for has no text of its own; searching is done with a key instead. */
+static int compare_user_to(const User *u, Slice service, Slice name) {
+        int r = compare_slices(user_service(u), service);
+
+        return r ? r : compare_slices(user_name(u), name);
+}
+
+static int compare_users(User *a, User *b) {
+        return compare_user_to(a, user_service(b), user_name(b));
+}
+
+static int compare_owners(Owner *a, Owner *b) {
+        return (a->uid > b->uid) - (a->uid < b->uid);
+}
+
+static int compare_requests(Request *a, Request *b) {
+        return memcmp(a->tag, b->tag, sizeof(a->tag));
+}
+
+RB_GENERATE_INTERNAL(SessionTree, Session, by_id, compare_sessions, __attribute__((unused)) static)
+RB_GENERATE_INTERNAL(UserTree, User, link, compare_users, __attribute__((unused)) static)
+RB_GENERATE_INTERNAL(OwnerTree, Owner, link, compare_owners, __attribute__((unused)) static)
+RB_GENERATE_INTERNAL(RequestTree, Request, link, compare_requests, __attribute__((unused)) static)
+
+Slice user_service(const User *u) {
+        return slice(u->text, u->service_size);
+}
+
+Slice user_name(const User *u) {
+        return slice(u->text + u->service_size, u->name_size);
+}
+
+int table_new(Table **ret, Store *store, uint64_t now, const TableEvents *events, void *userdata) {
+        Table *t = calloc(1, sizeof(*t));
+
+        if (!t)
+                return -ENOMEM;
+
+        t->store = store;
+        t->events = *events;
+        t->userdata = userdata;
+        RB_INIT(&t->sessions);
+        RB_INIT(&t->users);
+        RB_INIT(&t->owners);
+        RB_INIT(&t->requests);
+        TAILQ_INIT(&t->requests_by_time);
+        TAILQ_INIT(&t->touched);
+        wheel_init(&t->wheel, now / USEC_PER_SEC);
+        *ret = t;
+        return 0;
+}
+
+/* ---- users and owners come and go with their sessions ---- */
+
+User *table_first_user(Table *t, Slice service, Slice name) {
+        User *u = RB_ROOT(&t->users), *found = NULL;
+
+        while (u) {
+                int r = compare_user_to(u, service, name);
+
+                if (r >= 0)
+                        found = u;
+                if (r == 0)
+                        break;
+                u = r > 0 ? RB_LEFT(u, link) : RB_RIGHT(u, link);
+        }
+
+        return found;
+}
+
+User *table_next_user(User *u) {
+        return RB_NEXT(UserTree, NULL, u);
+}
+
+User *table_find_user(Table *t, Slice service, Slice name) {
+        User *u = table_first_user(t, service, name);
+
+        return u && compare_user_to(u, service, name) == 0 ? u : NULL;
+}
+
+static User *get_user(Table *t, Slice service, Slice name) {
+        User *u = table_find_user(t, service, name);
+
+        if (u)
+                return u;
+
+        u = malloc(sizeof(*u) + service.size + name.size);
+        if (!u)
+                return NULL;
+
+        TAILQ_INIT(&u->sessions);
+        u->service_size = (uint16_t) service.size;
+        u->name_size = (uint16_t) name.size;
+        memcpy(u->text, service.data, service.size);
+        if (name.size > 0)
+                memcpy(u->text + service.size, name.data, name.size);
+        RB_INSERT(UserTree, &t->users, u);
+        return u;
+}
+
+static void put_user(Table *t, User *u) {
+        if (u && TAILQ_EMPTY(&u->sessions)) {
+                RB_REMOVE(UserTree, &t->users, u);
+                free(u);
+        }
+}
+
+Owner *table_find_owner(Table *t, uid_t uid) {
+        return RB_FIND(OwnerTree, &t->owners, &(Owner) { .uid = uid });
+}
+
+uint64_t table_created_by(Table *t, uid_t uid) {
+        Owner *o = table_find_owner(t, uid);
+
+        return o ? o->n_created : 0;
+}
+
+static Owner *get_owner(Table *t, uid_t uid) {
+        Owner *o = table_find_owner(t, uid);
+
+        if (o)
+                return o;
+
+        o = calloc(1, sizeof(*o));
+        if (!o)
+                return NULL;
+
+        o->uid = uid;
+        TAILQ_INIT(&o->sessions);
+        RB_INSERT(OwnerTree, &t->owners, o);
+        return o;
+}
+
+static void put_owner(Table *t, Owner *o) {
+        if (o && TAILQ_EMPTY(&o->sessions) && o->n_created == 0) {
+                RB_REMOVE(OwnerTree, &t->owners, o);
+                free(o);
+        }
+}
+
+/* ---- requests that may come again ---- */
+
+static void drop_request(Table *t, Request *q) {
+        if (!q)
+                return;
+
+        RB_REMOVE(RequestTree, &t->requests, q);
+        TAILQ_REMOVE(&t->requests_by_time, q, by_time);
+        q->session->request = NULL;
+        free(q);
+}
+
+static void forget_old_requests(Table *t, uint64_t now) {
+        Request *q;
+
+        while ((q = TAILQ_FIRST(&t->requests_by_time)) && now > q->time + REQUEST_WINDOW_USEC)
+                drop_request(t, q);
+}
+
+Session *table_find_request(Table *t, const uint8_t tag[static RECORD_TAG_SIZE], uint64_t now) {
+        Request key, *q;
+
+        forget_old_requests(t, now);
+        memcpy(key.tag, tag, sizeof(key.tag));
+        q = RB_FIND(RequestTree, &t->requests, &key);
+        return q && now <= q->time + REQUEST_WINDOW_USEC && q->session->n_removing == 0 ? q->session : NULL;
+}
+
+/* The record's tag, where it has one, leads to the session for as long as a repetition is to be recognised. */
+static int index_request(Table *t, Session *s, const Record *r) {
+        static const uint8_t none[RECORD_TAG_SIZE];
+        Request *q, *old;
+
+        if (s->request && memcmp(s->request->tag, r->request_tag, RECORD_TAG_SIZE) == 0)
+                return 0;
+
+        drop_request(t, s->request);
+        if (memcmp(r->request_tag, none, sizeof(none)) == 0)
+                return 0;
+
+        q = calloc(1, sizeof(*q));
+        if (!q)
+                return -ENOMEM;
+
+        memcpy(q->tag, r->request_tag, sizeof(q->tag));
+        q->time = r->request_time;
+        q->session = s;
+        old = RB_FIND(RequestTree, &t->requests, q);
+        drop_request(t, old);
+        RB_INSERT(RequestTree, &t->requests, q);
+        TAILQ_INSERT_TAIL(&t->requests_by_time, q, by_time);
+        s->request = q;
+        return 0;
+}
+
+/* ---- sessions ---- */
+
+static Session *find(Table *t, const Ident *id) {
+        return RB_FIND(SessionTree, &t->sessions, &(Session) { .id = *id });
+}
+
+Session *table_find(Table *t, const Ident *id) {
+        Session *s = find(t, id);
+
+        return s && session_visible(s) ? s : NULL;
+}
+
+Session *table_next(Table *t, const Ident *after) {
+        Session *s;
+
+        if (after) {
+                s = RB_NFIND(SessionTree, &t->sessions, &(Session) { .id = *after });
+                if (s && ident_compare(&s->id, after) == 0)
+                        s = RB_NEXT(SessionTree, &t->sessions, s);
+        } else
+                s = RB_MIN(SessionTree, &t->sessions);
+
+        while (s && !session_visible(s))
+                s = RB_NEXT(SessionTree, &t->sessions, s);
+        return s;
+}
+
+static void detach(Table *t, Session *s) {
+        RB_REMOVE(SessionTree, &t->sessions, s);
+        if (s->user) {
+                TAILQ_REMOVE(&s->user->sessions, s, of_user);
+                put_user(t, s->user);
+                s->user = NULL;
+        }
+        if (s->owner)
+                TAILQ_REMOVE(&s->owner->sessions, s, of_owner);
+        if (s->creator)
+                s->creator->n_created--;
+        if (s->owner && s->owner != s->creator)
+                put_owner(t, s->owner);
+        put_owner(t, s->creator);
+        s->owner = s->creator = NULL;
+        drop_request(t, s->request);
+        wheel_remove(&t->wheel, &s->timer);
+        if (s->is_touched)
+                TAILQ_REMOVE(&t->touched, s, touched);
+        s->is_touched = false;
+}
+
+static void session_free(Session *s) {
+        free(s->data);
+        free(s);
+}
+
+int table_add(Table *t, const Record *r, Session **ret) {
+        Session *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return -ENOMEM;
+
+        s->id = r->id;
+        s->timer = WHEEL_TIMER_NONE;
+        s->last_seen = r->last_seen;
+        if (RB_INSERT(SessionTree, &t->sessions, s)) {
+                free(s);
+                return -EEXIST;
+        }
+
+        s->user = get_user(t, r->service, r->user);
+        if (!s->user)
+                goto fail;
+        TAILQ_INSERT_TAIL(&s->user->sessions, s, of_user);
+
+        s->creator = get_owner(t, r->creator_uid);
+        if (!s->creator)
+                goto fail;
+        s->creator->n_created++;
+
+        if (r->uid != RECORD_NO_UID) {
+                s->owner = get_owner(t, r->uid);
+                if (!s->owner)
+                        goto fail;
+                TAILQ_INSERT_TAIL(&s->owner->sessions, s, of_owner);
+        }
+
+        if (index_request(t, s, r) < 0)
+                goto fail;
+
+        ident_seen(&t->idents, &s->id);
+        *ret = s;
+        return 0;
+
+fail:
+        detach(t, s);
+        free(s);
+        return -ENOMEM;
+}
+
+void table_remove(Table *t, Session *s) {
+        if (s->dead)
+                return;
+
+        if (s->data)
+                t->n_visible--;
+        detach(t, s);
+        s->dead = true;
+        if (s->n_staged == 0)
+                session_free(s);
+}
+
+void table_release(Session *s) {
+        if (--s->n_staged == 0 && s->dead)
+                session_free(s);
+}
+
+int table_set_record(Table *t, Session *s, uint8_t *data, size_t size) {
+        bool first = !s->data;
+        Record r;
+        int k;
+
+        free(s->data);
+        s->data = data;
+        s->size = (uint32_t) size;
+
+        session_view(s, &r);
+        s->last_seen = r.last_seen;
+        if (first)
+                t->n_visible++;
+        k = index_request(t, s, &r);
+        table_arm(t, s, &r);
+        return k;
+}
+
+int table_load(Table *t, const Ident *id, const void *data, size_t size, uint64_t now) {
+        _cleanup_free_ uint8_t *copy = NULL;
+        Session *s;
+        Record r;
+        int k;
+
+        k = record_decode(data, size, &r);
+        if (k < 0)
+                return k;
+        if (ident_compare(&r.id, id) != 0)
+                return -EBADMSG;
+
+        copy = malloc(size);
+        if (!copy)
+                return -ENOMEM;
+        memcpy(copy, data, size);
+
+        k = table_add(t, &r, &s);
+        if (k < 0)
+                return k;
+
+        k = table_set_record(t, s, TAKE_PTR(copy), size);
+        forget_old_requests(t, now);
+        return k;
+}
+
+/* ---- time ---- */
+
+void table_arm(Table *t, Session *s, const Record *r) {
+        wheel_add(&t->wheel, &s->timer, record_end(r) / USEC_PER_SEC + 1);
+}
+
+Session *table_pop_due(Table *t, uint64_t now) {
+        WheelTimer *timer = wheel_pop(&t->wheel, now / USEC_PER_SEC);
+
+        return timer ? (Session *) ((char *) timer - offsetof(Session, timer)) : NULL;
+}
+
+uint64_t table_next_due(const Table *t) {
+        uint64_t tick = wheel_next(&t->wheel);
+
+        return tick > UINT64_MAX / USEC_PER_SEC ? UINT64_MAX : tick * USEC_PER_SEC;
+}
+
+void table_touch(Table *t, Session *s, uint64_t now, uint64_t touch_usec) {
+        Record r;
+
+        session_view(s, &r);
+        if (touch_usec > r.idle_usec / 4)
+                touch_usec = r.idle_usec / 4;
+        if (now <= s->last_seen || now - s->last_seen < touch_usec)
+                return;
+
+        /* The timer is not moved: when it fires, the sweep sees that the end has moved and arms it anew. */
+        s->last_seen = now;
+        if (!s->is_touched)
+                TAILQ_INSERT_TAIL(&t->touched, s, touched);
+        s->is_touched = true;
+}
+
+Table *table_free(Table *t) {
+        Session *s;
+
+        if (!t)
+                return NULL;
+
+        while ((s = RB_MIN(SessionTree, &t->sessions))) {
+                s->n_staged = 0;
+                table_remove(t, s);
+        }
+        free(t);
+        return NULL;
+}

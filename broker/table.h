@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All sessions in memory: by id, by user, by uid and by recent request, with their timers. The table is the truth that is served;
+ * the store is what survives. Nothing here waits: a change is staged (change.h), committed by the store thread, and applied
+ * here when the store says that it is safe. Single-threaded: the event loop's.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "session.h"
+#include "steady.h"
+#include "store.h"
+
+#define REQUEST_WINDOW_USEC (60 * UINT64_C(1000000))
+
+typedef TAILQ_HEAD(SessionList, Session) SessionList;
+
+/* One user of one service: where sessions are counted. Lives while he has sessions. */
+struct User {
+        RB_ENTRY(User) link;
+        SessionList sessions;
+        uint16_t service_size, name_size;
+        char text[];            /* service, then name */
+};
+
+/* One uid: the sessions that carry it, and how many it created. */
+struct Owner {
+        RB_ENTRY(Owner) link;
+        uid_t uid;
+        SessionList sessions;
+        uint64_t n_created;
+};
+
+/* A request that may come again (RequestId): the session it made. */
+struct Request {
+        RB_ENTRY(Request) link;
+        TAILQ_ENTRY(Request) by_time;
+        uint8_t tag[RECORD_TAG_SIZE];
+        uint64_t time;
+        Session *session;
+};
+
+typedef RB_HEAD(SessionTree, Session) SessionTree;
+typedef RB_HEAD(UserTree, User) UserTree;
+typedef RB_HEAD(OwnerTree, Owner) OwnerTree;
+typedef RB_HEAD(RequestTree, Request) RequestTree;
+
+/* Told about what became true; called after the commit, before the change's own callback. removed's record is still readable. */
+typedef struct TableEvents {
+        void (*added)(void *userdata, Session *s);
+        void (*removed)(void *userdata, Session *s, Reason reason);
+        void (*failed)(void *userdata, int error);      /* a change could not be committed */
+} TableEvents;
+
+typedef struct Table {
+        Store *store;                   /* borrowed */
+        SessionTree sessions;
+        UserTree users;
+        OwnerTree owners;
+        RequestTree requests;
+        TAILQ_HEAD(, Request) requests_by_time;
+        Wheel wheel;
+        SessionList touched;            /* last_seen is ahead of what the store has */
+        IdentSource idents;
+        uint64_t n_visible;
+        uint64_t n_changes;             /* in flight */
+        TableEvents events;
+        void *userdata;
+} Table;
+
+int table_new(Table **ret, Store *store, uint64_t now_steady, const TableEvents *events, void *userdata);
+Table *table_free(Table *t);
+
+/* A record of the database. 0, or a negative errno; -EBADMSG for a damaged one, which is not taken. */
+int table_load(Table *t, const Ident *id, const void *data, size_t size, uint64_t now_steady);
+
+/* Visible sessions only. */
+Session *table_find(Table *t, const Ident *id);
+/* The first visible session with an id greater than after (NULL: the first of all). */
+Session *table_next(Table *t, const Ident *after);
+User *table_find_user(Table *t, Slice service, Slice name);
+/* The first user of the service whose name is not smaller than name; then by table_next_user(). Order: service, name bytewise. */
+User *table_first_user(Table *t, Slice service, Slice name);
+User *table_next_user(User *u);
+Owner *table_find_owner(Table *t, uid_t uid);
+uint64_t table_created_by(Table *t, uid_t uid);
+Session *table_find_request(Table *t, const uint8_t tag[static RECORD_TAG_SIZE], uint64_t now_steady);
+
+Slice user_service(const User *u);
+Slice user_name(const User *u);
+
+/* Move last_seen of a visible session, if it is worth a write (coalesced: at most once per touch_usec and never further apart than a
+ * quarter of its idle time). It goes to the list of touched sessions, which sweep.c writes. */
+void table_touch(Table *t, Session *s, uint64_t now_steady, uint64_t touch_usec);
+/* The next session whose end may have come; NULL when there is none. Add it again by table_arm(). */
+Session *table_pop_due(Table *t, uint64_t now_steady);
+/* When table_pop_due() may next have something, in the steady clock; UINT64_MAX: not before the table changes. */
+uint64_t table_next_due(const Table *t);
+void table_arm(Table *t, Session *s, const Record *r);
+
+/* ---- for change.c ---- */
+int table_add(Table *t, const Record *r, Session **ret);        /* a session whose creation is staged */
+void table_remove(Table *t, Session *s);                        /* out of all indexes; freed once nothing staged names it */
+void table_release(Session *s);                                 /* a staged change no longer names it */
+int table_set_record(Table *t, Session *s, uint8_t *data, size_t size);         /* takes data; mends indexes and timer */
