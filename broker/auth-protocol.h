@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the broker and its PAM helper (websess-pam) say to each other over a SOCK_SEQPACKET socket: one packet is one message.
+ * One encoder and one decoder, used by both sides. Pure.
+ *
+ *   offset size
+ *        0    1  version, AUTH_PROTOCOL_VERSION
+ *        1    1  operation, AUTH_*
+ *        2    2  zero
+ *        4    4  size of the whole message in bytes, little-endian, at most AUTH_MESSAGE_MAX
+ *        8       fields without padding: tag 1, zero 1, length 2 (little-endian), value
+ *
+ * A table (auth-protocol.c) says which fields each operation must and may have, of which type and size. Anything else is refused whole:
+ * an unknown tag, a field twice that is not a list, a NUL in a string, bytes left over. Numbers are little-endian.
+ *
+ *   helper → broker  READY     the helper has been started and waits for its one question
+ *   broker → helper  BEGIN     authenticate this user for this service
+ *   helper → broker  RESULT    how it ended; the helper exits
+ *
+ * Operation numbers from 16 up are kept for rounds of prompts and answers, from 32 up for looking at accounts.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "record.h"
+
+#define AUTH_PROTOCOL_VERSION 1u
+#define AUTH_MESSAGE_MAX (64u * 1024u)
+#define AUTH_HEADER_SIZE 8u
+#define AUTH_SECRET_MAX 512u
+#define AUTH_TEXT_MAX 480u
+#define AUTH_GROUP_NAME_MAX 255u
+
+enum {
+        AUTH_READY = 1,
+        AUTH_BEGIN = 2,
+        AUTH_RESULT = 3,
+        _AUTH_OPERATION_MAX,
+};
+
+/* One message as a value; of it, the fields of its operation count. Slices point into the packet it was decoded from, or into what the
+ * caller encodes from. */
+typedef struct AuthMessage {
+        uint8_t operation;
+
+        /* BEGIN */
+        Slice service, user, secret, remote_host;
+
+        /* RESULT; user is PAM_USER as it was after success, and text is for the journal and for administrators */
+        uint32_t outcome;               /* 0 or FAULT_* */
+        uint32_t pam_result;            /* what libpam returned last */
+        uint64_t delay_usec;            /* what the stack asked for with pam_fail_delay(3) */
+        uint32_t uid;                   /* RECORD_NO_UID when NSS does not know the user */
+        Slice text;
+        uint8_t account_digest[RECORD_TAG_SIZE];
+        size_t n_groups, n_methods;
+        const Slice *groups, *methods;  /* encoding: arrays of the caller's; decoding: NULL */
+        Slice fields;                   /* decoding: all fields, for the two walks below; encoding: ignored */
+} AuthMessage;
+
+/* The size the message would have, or 0 when it breaks a rule of the table. */
+size_t auth_message_size(const AuthMessage *m);
+
+/* Returns 0, -EINVAL when a rule is broken or -ENOBUFS when size is too small; *ret_size is what was written. */
+int auth_message_encode(const AuthMessage *m, void *out, size_t size, size_t *ret_size);
+
+/* Returns 0, -EBADMSG, or -EPROTONOSUPPORT for another version. *out points into data. */
+int auth_message_decode(const void *data, size_t size, AuthMessage *out);
+
+/* Walk a decoded list: start with *position = 0; false at the end. */
+bool auth_message_next_group(const AuthMessage *m, size_t *position, Slice *out);
+bool auth_message_next_method(const AuthMessage *m, size_t *position, Slice *out);
