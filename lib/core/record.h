@@ -91,7 +91,9 @@ typedef struct Attribute {
 } Attribute;
 
 /* A session as a value. Slices point into the record it was decoded from, or into what the caller encodes from. The
- * three lists are given as arrays when encoding; after decoding they are walked with the functions below. */
+ * three lists are given as arrays when encoding; after decoding they are walked with the functions below. A decoded
+ * record may be changed and encoded again: a list whose array is still NULL is taken over as it was decoded. A record
+ * has a service, and either a user or RECORD_ANONYMOUS with level 0 and no roles. No role, method or key is empty. */
 typedef struct Record {
         uint32_t flags;
         Ident id;
@@ -114,7 +116,7 @@ typedef struct Record {
         const Slice *roles, *methods;
         const Attribute *attributes;
 
-        /* decoding: where the encoded lists lie; encoding: ignored */
+        /* decoding: where the encoded lists lie; encoding: used where the array is NULL and the number is not 0 */
         Slice encoded_roles, encoded_methods, encoded_attributes;
 } Record;
 
@@ -124,16 +126,17 @@ size_t record_size(const Record *r);
 /* Encode into out (record_size() bytes). 0, -EINVAL when a limit is broken, -ENOBUFS when size is too small, -ENOMEM. */
 int record_encode(const Record *r, void *out, size_t size);
 
-/* Decode and check everything: format, sizes, counts, limits, types. 0, -EBADMSG for a damaged record, -EPROTONOSUPPORT for a newer
- * format. *out points into data. record_decode() also compares the checksum; record_decode_trusted() does not (for a
+/* Decode and check everything: format, sizes, counts, limits, types. size is exactly the record's own. 0, -EBADMSG for
+ * a damaged record, -EPROTONOSUPPORT for a newer format; *out is to be used after 0 alone. *out points into data. record_decode() also compares the checksum; record_decode_trusted() does not (for a
  * record this process encoded itself, or a copy out of the map) but is as safe on any bytes. */
 int record_decode(const void *data, size_t size, Record *out);
 int record_decode_trusted(const void *data, size_t size, Record *out);
 
-/* Change last_seen in an encoded record and mend its checksum. 0 or -ENOMEM. */
+/* Change last_seen in an encoded record and mend its checksum. 0, -ENOMEM or, when it is too short for a record,
+ * -EBADMSG; the record is unchanged then. That last_seen never goes back is the caller's to see to. */
 int record_set_last_seen(void *data, size_t size, uint64_t last_seen);
 
-/* Walk a decoded list: start with *position = 0; false at the end. */
+/* Walk a list, decoded or given as an array: start with *position = 0; false at the end. */
 bool record_next_role(const Record *r, size_t *position, Slice *out);
 bool record_next_method(const Record *r, size_t *position, Slice *out);
 bool record_next_attribute(const Record *r, size_t *position, Attribute *out);

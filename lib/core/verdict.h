@@ -27,14 +27,15 @@ typedef struct VerdictPolicy {
         Slice admin_role;               /* passes every role check; empty: none does */
 } VerdictPolicy;
 
-/* Is the session live at this instant (steady clock)? Not past its idle end, not past its lifetime. */
+/* Is the session live at this instant (steady clock)? Before its idle end, before its lifetime's end: the
+ * end itself is too late. */
 bool verdict_live(const Record *r, uint64_t now);
 
-/* 0, FAULT_NO_SESSION (ended, of another service, or a visitor's while visitors were not asked for),
+/* need may be NULL: a login suffices. 0, FAULT_NO_SESSION (ended, of another service, or a visitor's while visitors were not asked for),
  * FAULT_STEP_UP_REQUIRED, FAULT_FORBIDDEN; in this order. text in *f (may be NULL). Whether the needed roles exist in the
  * policy is the caller's to check. A visitor's session passes only with NEED_ALLOW_ANONYMOUS, and then only when
- * no role is needed. */
+ * no role, level or recent login is needed: to every other need a visitor is not logged in. */
 int verdict(const Record *r, const Need *need, const VerdictPolicy *policy, uint64_t now, Fault *f);
 
-/* The second half alone, for a session value that was found live before: level, age, roles. */
+/* The second half alone, for a session value that was found live before: visitor, level, age, roles. */
 int verdict_require(const Record *r, const Need *need, const VerdictPolicy *policy, uint64_t now, Fault *f);
