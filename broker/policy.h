@@ -55,6 +55,7 @@ typedef struct RoleRule {
         char **users;           /* NULL-terminated */
         char **groups;          /* NULL-terminated, without the @ */
         bool everyone;          /* * */
+        char *origin;           /* "FILE:LINE" that named a group last, for messages; NULL without groups */
 } RoleRule;
 
 typedef enum Users { USERS_UNIX, USERS_APP } Users;

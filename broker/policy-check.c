@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* Checks that take more than one key. A fault names the line that was written last of those that do not fit. Pure. */
+#include "policy-check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "span.h"
+
+void loading_done(Loading *l) {
+        for (size_t i = 0; i < SERVICE_KEYS_MAX; i++)
+                free(l->origins[i].path);
+}
+
+int loading_remember(Loading *l, const Key *key, const ConfigItem *item) {
+        struct Origin *o = &l->origins[key - l->keys];
+        char *path = strdup(item->path);
+
+        if (!path)
+                return -ENOMEM;
+        free(o->path);
+        *o = (struct Origin) { .path = path, .line = item->line, .at = ++l->n_lines };
+        return 0;
+}
+
+/* Of these keys of a section ("A B C"; "" for all of it) the row that was written last; NULL when none was. */
+static const Key *last_written(const Loading *l, const char *section, const char *names) {
+        const Key *last = NULL;
+        unsigned at = 0;
+
+        for (const Key *key = l->keys; key->section; key++) {
+                const char *cursor = names;
+                bool asked = !*names;
+                Slice word;
+
+                while (!asked && next_word(&cursor, &word))
+                        asked = key->name && slice_equal(slice_of(key->name), word);
+                if (!asked || strcmp(key->section, section) != 0 || l->origins[key - l->keys].at <= at)
+                        continue;
+                last = key;
+                at = l->origins[key - l->keys].at;
+        }
+        return last;
+}
+
+/* The defaults fit each other, so one of the keys was written. */
+static int refuse(const Loading *l, const char *section, const char *names, Fault *f, const char *reason) {
+        const Key *key = last_written(l, section, names);
+
+        if (!key)
+                return -EINVAL;
+        return config_refuse(f, l->origins[key - l->keys].path, l->origins[key - l->keys].line, key->name, "%s", reason);
+}
+
+int settings_check(const Loading *l, const Settings *s, Fault *f) {
+        if (s->store_reserve_bytes >= s->store_max_bytes)
+                return refuse(l, "Store", "MaxSize Reserve", f, "Reserve= must be smaller than MaxSize=");
+        if (s->max_connections_per_user > s->max_connections)
+                return refuse(l, "Limits", "MaxConnections MaxConnectionsPerUser", f, "MaxConnectionsPerUser= must not exceed MaxConnections=");
+        if (s->idle_helpers > s->max_helpers)
+                return refuse(l, "PAM", "IdleHelpers MaxHelpers", f, "IdleHelpers= must not exceed MaxHelpers=");
+        return 0;
+}
+
+/* The application's users are in no group of this machine, so such a line would give nobody anything. */
+static int check_app_roles(const Service *s, Fault *f) {
+        for (size_t i = 0; i < s->n_roles; i++)
+                if (s->roles[i].groups)
+                        return fault(f, FAULT_INVALID_ARGUMENT, "%s: %s: \"@%s\": the users of a service with Users=app have no groups",
+                                     s->roles[i].origin, s->roles[i].role, s->roles[i].groups[0]);
+        return 0;
+}
+
+int service_check(const Loading *l, const Service *s, Fault *f) {
+        Fault reason = {};
+
+        if (s->lifetime_usec < s->idle_usec)
+                return refuse(l, "Service", "IdleSec LifetimeSec", f, "LifetimeSec= must not be shorter than IdleSec=");
+        if (s->anonymous && s->lifetime_usec < s->anonymous_idle_usec)
+                return refuse(l, "Service", "Anonymous AnonymousIdleSec LifetimeSec", f, "LifetimeSec= must not be shorter than AnonymousIdleSec=");
+        if (s->users == USERS_APP && check_app_roles(s, f) != 0)
+                return FAULT_INVALID_ARGUMENT;
+        if (cookie_rules_check(&s->cookie, &reason) != 0)
+                return refuse(l, "Cookie", "", f, reason.text);
+        return 0;
+}
+
+static void lower(uint64_t *value, uint64_t limit) {
+        if (*value > limit)
+                *value = limit;
+}
+
+static int copy_access(AccessList *to, const AccessList *from) {
+        to->rules = calloc(from->n_rules + 1, sizeof(*to->rules));
+        if (!to->rules)
+                return -ENOMEM;
+        for (size_t i = 0; i < from->n_rules; i++) {
+                AccessRule *rule = &to->rules[to->n_rules++];
+
+                *rule = from->rules[i];
+                rule->text = strdup(from->rules[i].text);
+                if (rule->type == ACCESS_UNIT)
+                        rule->unit = strdup(from->rules[i].unit);
+                if (!rule->text || (rule->type == ACCESS_UNIT && !rule->unit))
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+int service_complete(const Loading *l, Service *s) {
+        /* A session whose touches come rarer than its idle time would end under its user's hands. */
+        lower(&s->touch_usec, s->idle_usec / 4);
+        if (s->anonymous)
+                lower(&s->touch_usec, s->anonymous_idle_usec / 4);
+        if (s->access[RIGHT_MAP].n_rules == 0)
+                return copy_access(&s->access[RIGHT_MAP], &s->access[RIGHT_RESOLVE]);
+        return 0;
+}
