@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the store share, and who may touch what. Three kinds of field:
+ *   fixed      written before the thread starts, or never again: anybody reads;
+ *   mutex      behind Store.mutex;
+ *   thread     the store thread's (the loop's before store_start() and after the join).
+ */
+#pragma once
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include "cleanup.h"
+#include "store-lmdb.h"
+#include "store.h"
+
+#define STORE_FORMAT 1u
+#define STORE_FILE "sessions.mdb"
+#define STORE_LOCK "lock"
+
+/* Keys of the table "meta". The generation is the number of the transaction that wrote it: a page that shows another transaction's
+ * state as the newest gives itself away. */
+#define STORE_KEY_FORMAT "format"               /* u32, little-endian */
+#define STORE_KEY_MARK "mark"                   /* boot id, then realtime, boottime and steady as u64, little-endian */
+#define STORE_KEY_GENERATION "generation"       /* u64, little-endian */
+
+/* ---- changes (store-change.c) ---- */
+
+typedef struct StoreOp {
+        STAILQ_ENTRY(StoreOp) entry;
+        Ident id;
+        bool put;                       /* else delete */
+        size_t size;
+        uint8_t data[];
+} StoreOp;
+
+struct StoreChange {
+        STAILQ_ENTRY(StoreChange) entry;
+        STAILQ_HEAD(, StoreOp) ops;
+        size_t n_ops, n_puts;
+        SteadyMark mark;
+        bool has_mark;
+
+        StoreDone done;
+        void *userdata;
+        int result;
+};
+
+DEFINE_CLEANUP(StoreChange *, store_change_free)
+
+typedef STAILQ_HEAD(StoreChangeList, StoreChange) StoreChangeList;
+
+/* ---- room on disk and in the map (store-room.c) ---- */
+
+typedef struct StoreRoom {
+        uint64_t reserve, margin;       /* fixed: kept free for revocations, on disk and in the map */
+        uint64_t allocated;             /* thread: bytes of the file that have blocks; 0: not known */
+        bool refused;                   /* thread: the file system cannot allocate ahead: what it says is free is all there is */
+} StoreRoom;
+
+/* What a group may need, pessimistically. */
+typedef struct StoreNeed {
+        uint64_t ops;                   /* puts and deletes somewhere in the tree */
+        uint64_t append_bytes;          /* records put behind all others */
+        uint64_t overflow_pages;        /* pages that must lie side by side */
+        bool revocation;                /* nothing but */
+} StoreNeed;
+
+/* ---- the store ---- */
+
+typedef struct StoreBackup StoreBackup;
+
+struct Store {
+        char *directory;                /* fixed */
+        int lock_fd;                    /* fixed: holds the lock for life */
+        Lmdb *lmdb;                     /* fixed; closed before the lock goes */
+        int event_fd;                   /* fixed */
+        bool has_mark;                  /* fixed: what the database said when it was opened */
+        SteadyMark mark;
+
+        StoreRoom room;
+        Ident last;                     /* thread: no id in the table is greater */
+        LmdbShape shape;                /* thread: of the sessions, as committed last */
+        StoreChangeList pending;        /* thread: taken from the queue, not yet in a group */
+
+        pthread_t thread;
+        bool started;                   /* the loop's */
+        bool handing_back_failures;     /* the loop's: inside done() of a store_collect() that hands back a failure */
+
+        pthread_mutex_t mutex;
+        pthread_cond_t wake;            /* the thread: something queued, or stop */
+        pthread_cond_t settled;         /* store_drain(): outstanding fell to 0 */
+        StoreChangeList queue;          /* mutex */
+        StoreChangeList finished;       /* mutex */
+        uint64_t outstanding;           /* mutex: submitted, not yet finished */
+        bool stop;                      /* mutex */
+        bool failed;                    /* mutex: a group failed and the loop has not seen it yet */
+        bool dead;                      /* mutex: what is on the disk is not known */
+        StoreStatus status;             /* mutex */
+        StoreBackup *backup;            /* mutex; NULL when none is made */
+};
+
+DEFINE_CLEANUP(Store *, store_free)
+
+/* store-lock.c: take the directory's lock for life. 0, FAULT_UNAVAILABLE, or a negative errno. */
+int store_lock(const char *directory, int *ret_fd, Fault *f);
+
+/* store-check.c: run the checker on the database in a process of its own. 0, FAULT_UNAVAILABLE, or a negative errno. */
+int store_check(const char *path, const char *checker, Fault *f);
+
+/* store-thread.c */
+void *store_thread(void *store);
+void store_wake_loop(Store *s);         /* make store_fd() readable */
+void store_move_finished(Store *s, StoreChangeList *from, int result);  /* with the mutex held; all of it, as finished with result */
+
+/* store-room.c: may this much be written? 0, -ENOSPC, -EDQUOT, -E2BIG, -EROFS … The thread's. */
+void store_room_init(Store *s, uint64_t reserve_bytes);
+int store_room_admit(Store *s, const StoreNeed *need);
+bool store_room_reserved(const Store *s);
+/* Count one operation in; append says that its id is greater than every other's. */
+void store_need_add(StoreNeed *need, const StoreOp *op, bool append, size_t page_size);
+
+/* store-meta.c: the small table. All within a transaction. */
+int store_meta_read(LmdbTxn *t, uint32_t *ret_format, bool *ret_has_mark, SteadyMark *ret_mark);       /* -ENOENT: no format in it */
+int store_meta_write_format(LmdbTxn *t);
+int store_meta_write_mark(LmdbTxn *t, const SteadyMark *mark);
+int store_meta_write_generation(LmdbTxn *t);
+
+/* store-backup.c. With the mutex held: */
+uint64_t store_backup_pins(const Store *s);     /* the transaction that a copy in progress reads; UINT64_MAX when there is none */
+/* Without: */
+void store_backup_collect(Store *s);            /* hand back a copy that is finished */
+void store_backup_cancel(Store *s);             /* end a copy in progress and forget it */
