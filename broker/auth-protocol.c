@@ -65,6 +65,10 @@ static const void *member(const AuthMessage *m, size_t offset) {
         return (const uint8_t *) m + offset;
 }
 
+static void *writable_member(AuthMessage *m, size_t offset) {
+        return (uint8_t *) m + offset;
+}
+
 /* ---- encoding ---- */
 
 typedef struct Writer {
@@ -196,15 +200,17 @@ static bool next_field(Slice area, size_t *position, uint8_t *tag, Slice *value)
 }
 
 static void store_field(AuthMessage *m, const Field *f, Slice value) {
-        uint8_t *to = (uint8_t *) m + f->offset;
+        void *to = writable_member(m, f->offset);
         const uint8_t *from = (const uint8_t *) value.data;
+        size_t *count;
 
         switch (f->type) {
         case FIELD_STRING:
                 *(Slice *) to = value;
                 break;
         case FIELD_LIST:
-                ++*(size_t *) ((uint8_t *) m + f->count_offset);
+                count = writable_member(m, f->count_offset);
+                ++*count;
                 break;
         case FIELD_U32:
                 *(uint32_t *) to = (uint32_t) read_number(from, 4);

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/* One conversation: owns the packet buffer and wipes it. Trusts nothing that comes in but its kernel credentials. */
+#include "helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "account.h"
+#include "auth-protocol.h"
+#include "cleanup.h"
+#include "digest.h"
+#include "fault.h"
+#include "policy.h"
+#include "stack.h"
+#include "validate.h"
+
+#define BROKER_USER "websess"
+
+typedef enum HelperState {
+        STATE_FRESH,            /* nothing has been asked */
+        STATE_DONE,             /* answered: nothing more may come */
+} HelperState;
+
+typedef struct Helper {
+        int fd;
+        const HelperOptions *options;
+        HelperState state;
+        uint8_t *packet;        /* AUTH_MESSAGE_MAX bytes; holds the secret for a while */
+} Helper;
+
+int helper_check_peer(int fd, const HelperOptions *options) {
+        struct ucred peer;
+        socklen_t size = sizeof(peer);
+        const struct passwd *broker;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+                return -errno;
+        if (peer.uid == (uid_t) -1)
+                return -EPERM;
+        if (peer.uid == 0 || peer.uid == geteuid() || peer.uid == options->peer_uid)
+                return 0;
+        broker = getpwnam(BROKER_USER);
+        return broker && broker->pw_uid == peer.uid ? 0 : -EPERM;
+}
+
+/* ---- packets ---- */
+
+static int send_message(Helper *h, const AuthMessage *m) {
+        size_t size;
+        int r = auth_message_encode(m, h->packet, AUTH_MESSAGE_MAX, &size);
+
+        if (r < 0)
+                return r;
+        return send(h->fd, h->packet, size, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* 1 and a message, 0 when the broker has hung up, or a negative errno. */
+static int receive_message(Helper *h, AuthMessage *ret) {
+        ssize_t n;
+        int r;
+
+        do
+                n = recv(h->fd, h->packet, AUTH_MESSAGE_MAX, MSG_TRUNC);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return errno == ECONNRESET ? 0 : -errno;
+        if (n == 0)
+                return 0;
+        if ((size_t) n > AUTH_MESSAGE_MAX)
+                return -EPROTO;
+        r = auth_message_decode(h->packet, (size_t) n, ret);
+        return r < 0 ? r : 1;
+}
+
+/* ---- a broker that hangs up ends the conversation, whatever the stack is doing ---- */
+
+static void on_hangup(int number, siginfo_t *info, void *context) {
+        struct pollfd p = { .fd = info->si_fd, .events = 0 };
+        int saved = errno;
+
+        if (poll(&p, 1, 0) == 1 && (p.revents & POLLHUP))
+                _exit(EXIT_SUCCESS);
+        errno = saved;
+}
+
+/* A module may block for minutes; the kernel's signal for the socket is what interrupts it. */
+static int die_with_broker(int fd) {
+        struct sigaction action = { .sa_sigaction = on_hangup, .sa_flags = SA_SIGINFO | SA_RESTART };
+        struct pollfd p = { .fd = fd, .events = 0 };
+        int flags = fcntl(fd, F_GETFL);
+
+        if (flags < 0 || sigaction(SIGIO, &action, NULL) < 0 || fcntl(fd, F_SETOWN, getpid()) < 0 ||
+            fcntl(fd, F_SETSIG, SIGIO) < 0 || fcntl(fd, F_SETFL, flags | O_ASYNC) < 0)
+                return -errno;
+        if (poll(&p, 1, 0) == 1 && (p.revents & POLLHUP))
+                return -ECONNRESET;
+        return 0;
+}
+
+/* ---- BEGIN ---- */
+
+/* The question as C strings. */
+typedef struct Question {
+        char *service, *user, *secret, *remote_host;
+} Question;
+
+static void question_done(Question *q) {
+        if (q->secret)
+                wipe(q->secret, strlen(q->secret));
+        free(q->service);
+        free(q->user);
+        free(q->secret);
+        free(q->remote_host);
+}
+
+static char *slice_to_string(Slice s) {
+        return s.size > 0 ? strndup(s.data, s.size) : strdup("");
+}
+
+static int question_read(Question *q, const AuthMessage *m) {
+        if (validate_service(m->service, NULL) != 0 || validate_user(m->user, NULL) != 0 ||
+            validate_password(m->secret, NULL) != 0 || validate_remote_host(m->remote_host, NULL) != 0)
+                return -EBADMSG;
+        q->service = slice_to_string(m->service);
+        q->user = slice_to_string(m->user);
+        q->secret = slice_to_string(m->secret);
+        q->remote_host = slice_to_string(m->remote_host);
+        return q->service && q->user && q->secret && q->remote_host ? 0 : -ENOMEM;
+}
+
+/* Which PAM service stands behind a websess service: the policy on disk decides, not whoever asks. 0, FAULT_UNAVAILABLE or a
+ * negative errno. */
+static int find_pam_service(const HelperOptions *options, const char *name, char **ret, Fault *f) {
+        Policy *policy = NULL;
+        const Service *service;
+        int r = policy_load(&policy, options->configuration, f);
+
+        if (r < 0)
+                return fault(f, FAULT_UNAVAILABLE, "the policy in %s cannot be read: %s", options->configuration, strerror(-r));
+        if (r > 0)
+                return f->code = FAULT_UNAVAILABLE;
+        service = policy_find(policy, slice_of(name));
+        if (!service)
+                r = fault(f, FAULT_UNAVAILABLE, "the policy in %s has no service \"%s\": reload websessd", options->configuration, name);
+        else if (service->users != USERS_UNIX)
+                r = fault(f, FAULT_UNAVAILABLE, "service \"%s\" has users of its own (Users=app): PAM does not know them", name);
+        else
+                *ret = strdup(service->pam_service);
+        policy_unref(policy);
+        return r == 0 && !*ret ? -ENOMEM : r;
+}
+
+static int send_outcome(Helper *h, int outcome, int pam_result, uint64_t delay_usec, const char *text) {
+        return send_message(h, &(AuthMessage) {
+                .operation = AUTH_RESULT,
+                .outcome = (uint32_t) outcome,
+                .pam_result = (uint32_t) pam_result,
+                .delay_usec = delay_usec,
+                .uid = RECORD_NO_UID,
+                .text = slice(text, strnlen(text, AUTH_TEXT_MAX)),
+        });
+}
+
+static int send_success(Helper *h, const StackResult *result) {
+        static const Slice methods[] = { { "pwd", 3 } };
+        _cleanup_(account_done) Account account;
+        _cleanup_free_ Slice *groups = NULL;
+        AuthMessage m = {
+                .operation = AUTH_RESULT,
+                .user = slice_of(result->user),
+                .methods = methods,
+                .n_methods = ELEMENTSOF(methods),
+        };
+        int r = account_lookup(&account, result->user);
+
+        if (r < 0)
+                return send_outcome(h, FAULT_UNAVAILABLE, result->pam_result, 0, "the user's groups cannot be read: see nsswitch.conf(5)");
+        groups = calloc(account.n_groups + 1, sizeof(*groups));
+        if (!groups)
+                return -ENOMEM;
+        for (size_t i = 0; i < account.n_groups; i++)
+                groups[i] = slice_of(account.groups[i]);
+        m.uid = account.uid;
+        m.groups = groups;
+        m.n_groups = account.n_groups;
+        if (auth_message_size(&m) == 0)
+                return send_outcome(h, FAULT_UNAVAILABLE, result->pam_result, 0, "the user is in too many groups");
+        return send_message(h, &m);
+}
+
+static int handle_begin(Helper *h, const AuthMessage *m) {
+        _cleanup_(question_done) Question q = { 0 };
+        _cleanup_(stack_result_done) StackResult result = { 0 };
+        _cleanup_free_ char *pam_service = NULL;
+        Fault f = { 0 };
+        int r = question_read(&q, m);
+
+        wipe(h->packet, AUTH_MESSAGE_MAX);
+        if (r < 0)
+                return r;
+        r = find_pam_service(h->options, q.service, &pam_service, &f);
+        if (r < 0)
+                return r;
+        if (r > 0)
+                return send_outcome(h, r, 0, 0, f.text);
+        r = die_with_broker(h->fd);
+        if (r < 0)
+                return r;
+        stack_authenticate(&(StackRequest) {
+                .pam_service = pam_service,
+                .pam_confdir = h->options->pam_confdir,
+                .user = q.user,
+                .secret = q.secret,
+                .remote_host = q.remote_host,
+        }, &result);
+        if (result.outcome == FAULT_NONE)
+                return send_success(h, &result);
+        return send_outcome(h, result.outcome, result.pam_result, result.delay_usec, result.text);
+}
+
+/* ---- what may be asked when ---- */
+
+static const struct {
+        HelperState state;
+        uint8_t operation;
+        int (*handle)(Helper *h, const AuthMessage *m);
+        HelperState next;
+} turns[] = {
+        { STATE_FRESH, AUTH_BEGIN, handle_begin, STATE_DONE },
+};
+
+static int take_turn(Helper *h, const AuthMessage *m) {
+        for (size_t i = 0; i < ELEMENTSOF(turns); i++)
+                if (turns[i].state == h->state && turns[i].operation == m->operation) {
+                        h->state = turns[i].next;       /* first, so that no failure lets it be asked again */
+                        return turns[i].handle(h, m);
+                }
+        return -EPROTO;
+}
+
+static int converse(Helper *h) {
+        int r = send_message(h, &(AuthMessage) { .operation = AUTH_READY });
+
+        while (r >= 0 && h->state != STATE_DONE) {
+                AuthMessage m;
+
+                r = receive_message(h, &m);
+                if (r <= 0)
+                        return r;
+                r = take_turn(h, &m);
+        }
+        return r;
+}
+
+int helper_serve(int fd, const HelperOptions *options) {
+        Helper h = { .fd = fd, .options = options, .packet = malloc(AUTH_MESSAGE_MAX) };
+        int r;
+
+        if (!h.packet)
+                return -ENOMEM;
+        r = converse(&h);
+        wipe(h.packet, AUTH_MESSAGE_MAX);
+        free(h.packet);
+        return r;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs PAM. Touches libpam and, through its modules, whatever the machine's administrator has put into the stack. */
+#include "stack.h"
+
+#include <security/pam_appl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "digest.h"
+#include "fault.h"
+#include "validate.h"
+
+/* What modules show when they ask for the name again: nobody else writes this, so it tells that question from any other. */
+#define NAME_PROMPT "websess user name: "
+
+#define PAM_FLAGS (PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK)
+
+/* One exchange with one stack; appdata of all callbacks. */
+typedef struct Exchange {
+        const StackRequest *request;
+        bool secret_given;
+        bool more_wanted;       /* a module asked for something that one secret cannot answer */
+        uint64_t delay_usec;
+} Exchange;
+
+/* All that depends on who logs in is one outcome, so that nobody learns which users exist or are locked. Results that are not here say that
+ * the stack itself is broken or cannot reach what it asks. */
+static const struct {
+        int pam_result, outcome;
+} outcomes[] = {
+        { PAM_SUCCESS, FAULT_NONE },
+        { PAM_AUTH_ERR, FAULT_AUTHENTICATION_FAILED },
+        { PAM_USER_UNKNOWN, FAULT_AUTHENTICATION_FAILED },
+        { PAM_MAXTRIES, FAULT_AUTHENTICATION_FAILED },
+        { PAM_PERM_DENIED, FAULT_AUTHENTICATION_FAILED },
+        { PAM_ACCT_EXPIRED, FAULT_AUTHENTICATION_FAILED },
+        { PAM_CRED_INSUFFICIENT, FAULT_AUTHENTICATION_FAILED },
+        { PAM_CRED_UNAVAIL, FAULT_AUTHENTICATION_FAILED },
+        { PAM_CRED_EXPIRED, FAULT_AUTHENTICATION_FAILED },
+        { PAM_CRED_ERR, FAULT_AUTHENTICATION_FAILED },
+        { PAM_AUTHTOK_ERR, FAULT_AUTHENTICATION_FAILED },
+        { PAM_AUTHTOK_EXPIRED, FAULT_AUTHENTICATION_FAILED },
+        { PAM_AUTHTOK_RECOVERY_ERR, FAULT_AUTHENTICATION_FAILED },
+        { PAM_NEW_AUTHTOK_REQD, FAULT_CONVERSATION_REQUIRED },
+};
+
+int stack_outcome(int pam_result) {
+        for (size_t i = 0; i < ELEMENTSOF(outcomes); i++)
+                if (outcomes[i].pam_result == pam_result)
+                        return outcomes[i].outcome;
+        return FAULT_UNAVAILABLE;
+}
+
+static void free_responses(struct pam_response *responses, int n) {
+        for (int i = 0; responses && i < n; i++)
+                if (responses[i].resp) {
+                        wipe(responses[i].resp, strlen(responses[i].resp));
+                        free(responses[i].resp);
+                }
+        free(responses);
+}
+
+/* The first hidden question gets the secret, a question for the name the name; any other question needs a person. */
+static int answer(Exchange *x, const struct pam_message *message, char **ret) {
+        const char *text = NULL;
+
+        switch (message->msg_style) {
+        case PAM_TEXT_INFO:
+        case PAM_ERROR_MSG:
+                return PAM_SUCCESS;
+        case PAM_PROMPT_ECHO_OFF:
+                if (!x->secret_given)
+                        text = x->request->secret;
+                x->secret_given = true;
+                break;
+        case PAM_PROMPT_ECHO_ON:
+                if (message->msg && strcmp(message->msg, NAME_PROMPT) == 0)
+                        text = x->request->user;
+                break;
+        }
+        if (!text) {
+                x->more_wanted = true;
+                return PAM_CONV_ERR;
+        }
+        *ret = strdup(text);
+        return *ret ? PAM_SUCCESS : PAM_BUF_ERR;
+}
+
+static int converse(int n, const struct pam_message **messages, struct pam_response **ret, void *appdata) {
+        struct pam_response *responses;
+
+        if (n <= 0 || n > PAM_MAX_NUM_MSG)
+                return PAM_CONV_ERR;
+        responses = calloc((size_t) n, sizeof(*responses));
+        if (!responses)
+                return PAM_BUF_ERR;
+        for (int i = 0; i < n; i++) {
+                int r = answer(appdata, messages[i], &responses[i].resp);
+
+                if (r != PAM_SUCCESS) {
+                        free_responses(responses, n);
+                        return r;
+                }
+        }
+        *ret = responses;       /* the module's from here on */
+        return PAM_SUCCESS;
+}
+
+/* In place of libpam's own sleep: the broker keeps the delay, with a timer. */
+static void take_delay(int status, unsigned usec, void *appdata) {
+        Exchange *x = appdata;
+
+        if (status != PAM_SUCCESS && usec > x->delay_usec)
+                x->delay_usec = usec;
+}
+
+/* libpam keeps the callback as an object pointer, as its manual page shows. */
+static int set_delay_callback(pam_handle_t *handle) {
+        union {
+                void (*function)(int, unsigned, void *);
+                const void *object;
+        } callback = { .function = take_delay };
+
+        return pam_set_item(handle, PAM_FAIL_DELAY, callback.object);
+}
+
+static int set_items(pam_handle_t *handle, const StackRequest *request) {
+        int r = set_delay_callback(handle);
+
+        if (r == PAM_SUCCESS)
+                r = pam_set_item(handle, PAM_USER_PROMPT, NAME_PROMPT);
+        /* There is no terminal; some modules refuse to go on without a name for one. */
+        if (r == PAM_SUCCESS)
+                r = pam_set_item(handle, PAM_TTY, "websess");
+        if (r == PAM_SUCCESS && *request->remote_host)
+                r = pam_set_item(handle, PAM_RHOST, request->remote_host);
+        return r;
+}
+
+/* Modules may have mapped the name to another one: from here on only that counts. */
+static int read_user(pam_handle_t *handle, char **ret) {
+        const void *user = NULL;
+        int r = pam_get_item(handle, PAM_USER, &user);
+
+        if (r != PAM_SUCCESS)
+                return r;
+        if (!user || validate_user(slice_of(user), NULL) != 0)
+                return PAM_SERVICE_ERR;
+        *ret = strdup(user);
+        return *ret ? PAM_SUCCESS : PAM_BUF_ERR;
+}
+
+/* The fixed order. *step is the call that returned last. Account management is never left out. */
+static int run(pam_handle_t *handle, const StackRequest *request, char **user, const char **step) {
+        int r;
+
+        *step = "pam_set_item";
+        r = set_items(handle, request);
+        if (r != PAM_SUCCESS)
+                return r;
+        *step = "pam_authenticate";
+        r = pam_authenticate(handle, PAM_FLAGS);
+        if (r != PAM_SUCCESS)
+                return r;
+        *step = "pam_acct_mgmt";
+        r = pam_acct_mgmt(handle, PAM_FLAGS);
+        if (r != PAM_SUCCESS)
+                return r;
+        *step = "PAM_USER";
+        return read_user(handle, user);
+}
+
+static void judge(const Exchange *x, const char *step, const char *said, StackResult *ret) {
+        const char *name = x->request->pam_service;
+
+        ret->outcome = stack_outcome(ret->pam_result);
+        if (ret->outcome != FAULT_NONE && x->more_wanted)
+                ret->outcome = FAULT_CONVERSATION_REQUIRED;
+        ret->delay_usec = x->delay_usec;
+        if (ret->outcome == FAULT_UNAVAILABLE)
+                snprintf(ret->text, sizeof(ret->text), "PAM service \"%s\" cannot answer: %s: %s", name, step, said);
+        else if (ret->outcome == FAULT_CONVERSATION_REQUIRED)
+                snprintf(ret->text, sizeof(ret->text), "PAM service \"%s\" asks for more than one password", name);
+        else
+                snprintf(ret->text, sizeof(ret->text), "%s: %s", step, said);
+}
+
+void stack_authenticate(const StackRequest *request, StackResult *ret) {
+        Exchange x = { .request = request };
+        struct pam_conv conversation = { .conv = converse, .appdata_ptr = &x };
+        pam_handle_t *handle = NULL;
+        const char *step = "pam_start";
+
+        *ret = (StackResult) { 0 };
+        if (request->pam_confdir)
+                ret->pam_result = pam_start_confdir(request->pam_service, request->user, &conversation, request->pam_confdir, &handle);
+        else
+                ret->pam_result = pam_start(request->pam_service, request->user, &conversation, &handle);
+        if (ret->pam_result == PAM_SUCCESS)
+                ret->pam_result = run(handle, request, &ret->user, &step);
+        judge(&x, step, pam_strerror(handle, ret->pam_result), ret);
+        if (handle)
+                pam_end(handle, ret->pam_result);
+}
+
+void stack_result_done(StackResult *r) {
+        free(r->user);
+        r->user = NULL;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One run of a PAM stack in the helper's fixed order: authenticate, account management, and the user's name read again. stack.c is the
+ * only file of the tree that sees libpam's application interface. It never sleeps: the delay that modules ask for is reported.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "auth-protocol.h"
+
+typedef struct StackRequest {
+        const char *pam_service;        /* the file's name in the PAM folder */
+        const char *pam_confdir;        /* NULL: libpam's own */
+        const char *user, *secret;
+        const char *remote_host;        /* "" for none */
+} StackRequest;
+
+typedef struct StackResult {
+        int outcome;                    /* 0, FAULT_AUTHENTICATION_FAILED, FAULT_CONVERSATION_REQUIRED or FAULT_UNAVAILABLE */
+        int pam_result;                 /* what libpam returned last */
+        uint64_t delay_usec;
+        char *user;                     /* PAM_USER after success, else NULL */
+        char text[AUTH_TEXT_MAX + 1];   /* for the journal: which call failed and what libpam says of it */
+} StackResult;
+
+void stack_authenticate(const StackRequest *request, StackResult *ret);
+void stack_result_done(StackResult *r);
+
+/* What a result of libpam means for somebody who logs in. */
+int stack_outcome(int pam_result);
