@@ -151,13 +151,156 @@ $(TEST_TOOLS): LIBS := -lsystemd -lcrypto -llmdb -lpam -lpthread
 $(TEST_TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LAYERS)
 	$(call link,-pie)
 
-unit: unit-programs
-	@set -e; for t in $(UNIT_TESTS); do $$t; done
+# ---- packages -------------------------------------------------------------------------------------------------------
+
+# To build: Debian's names, and what for.
+DEPS := gcc libc6-dev make
+DEPS += libsystemd-dev          # D-Bus, event loop, journal
+DEPS += libssl-dev              # libcrypto: SHA-256
+DEPS += liblmdb-dev             # the store
+DEPS += libbsd-dev              # red-black trees as header
+DEPS += libpam0g-dev            # helper and module
+DEPS += libpcre2-dev            # DomainPattern=
+DEPS += libpsl-dev              # public suffixes are no cookie domains
+DEPS += libjson-c-dev           # websessctl --json
+# To show it: a bus, a way to start the helper, users from a file of their own.
+DEMO_DEPS := dbus-daemon systemd python3 libpam-pwdfile
+# To test it.
+TEST_DEPS := libcmocka-dev      # unit tests
+TEST_DEPS += clang              # the second compiler, and sanitizers
+TEST_DEPS += python3-pytest python3-dasbus      # integration tests, with a D-Bus client in another language
+TEST_DEPS += dbus systemd-sysv systemd-container login passwd   # system tests: a machine that boots
+TEST_DEPS += pamtester          # a PAM program to be told what to do
+TEST_DEPS += mandoc libxml2-utils shellcheck    # linters
+# To measure it.
+BENCH_DEPS := redis-server libhiredis-dev python3
+
+deps:
+	$(call install-packages,$(DEPS))
+deps-demo:
+	$(call install-packages,$(DEPS) $(DEMO_DEPS))
+deps-test:
+	$(call install-packages,$(DEPS) $(DEMO_DEPS) $(TEST_DEPS))
+deps-bench:
+	$(call install-packages,$(DEPS) $(DEMO_DEPS) $(BENCH_DEPS))
+
+# Does nothing, and needs no root, when all are there.
+define install-packages
+	@missing=$$(for p in $(1); do dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
+	test -n "$$missing" || exit 0; \
+	set -- apt-get install -y --no-install-recommends $$missing; \
+	if [ $$(id -u) != 0 ]; then echo "Packages are missing. As root, run:" >&2; echo "  $$*" >&2; exit 1; fi; \
+	echo "Installing:" $$missing; \
+	export DEBIAN_FRONTEND=noninteractive; apt-get update -q && "$$@"
+endef
+
+# ---- to see and to test ---------------------------------------------------------------------------------------------
+
+demo: deps-demo
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) tests/demo
+
+test: deps-test
+	@$(MAKE) --no-print-directory all test-programs
+	@BUILD=$(BUILD) MAKE='$(MAKE)' tests/run
+
+# One kind of tests alone; integration and system take pytest's arguments as ARGS='-k S10'.
+unit sanitized check integration system: all test-programs
+	@BUILD=$(BUILD) MAKE='$(MAKE)' tests/run $@ $(ARGS)
+
+bench: deps-bench
+	@$(MAKE) --no-print-directory all bench-programs
+	@BUILD=$(BUILD) tests/bench/run $(ARGS)
+
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+bench-programs: $(BENCHES)
+$(BENCHES): LIBS := -lsystemd -lcrypto -llmdb -lpcre2-8 -lpsl -lpam -lhiredis -lpthread -lm
+$(BENCHES): $(BUILD)/%: $(BUILD)/%.o $(LAYERS)
+	$(call link,-pie)
+
+# The policy module builds with the reference policy's own Makefile (package selinux-policy-dev), in the build folder.
+selinux:
+	@mkdir -p $(BUILD)/selinux && cp selinux/websess.te selinux/websess.fc selinux/websess.if $(BUILD)/selinux/
+	$(MAKE) -C $(BUILD)/selinux -f /usr/share/selinux/devel/Makefile websess.pp
+
+# ---- to install -----------------------------------------------------------------------------------------------------
+
+# prefix moves what is ours to name. What other programs look for in one place (units, PAM modules, bus policy, …) stays in /usr.
+prefix ?= /usr
+sysconfdir ?= /etc
+multiarch := $(shell $(CC) -print-multiarch 2>/dev/null | grep . || echo $$(uname -m)-linux-gnu)
+libexecdir = $(prefix)/lib/websess
+libdir = $(prefix)/lib/$(multiarch)
+mandir = $(prefix)/share/man
+
+MAN_PAGES := $(wildcard man/*.[1-8])
+
+# mode source destination
+define INSTALLED
+0755 $(BUILD)/websessd                  $(libexecdir)/websessd
+0755 $(BUILD)/websess-pam               $(libexecdir)/websess-pam
+0755 $(BUILD)/installed/websessctl      $(prefix)/bin/websessctl
+0644 $(BUILD)/libwebsess.so.$(VERSION)  $(libdir)/libwebsess.so.$(VERSION)
+0644 $(BUILD)/installed/libwebsess.pc   $(libdir)/pkgconfig/libwebsess.pc
+0644 include/websess.h                  $(prefix)/include/websess.h
+0644 $(BUILD)/pam_websess.so            /usr/lib/$(multiarch)/security/pam_websess.so
+0644 $(BUILD)/installed/websessd.service        /usr/lib/systemd/system/websessd.service
+0644 $(BUILD)/installed/websess-pam@.service    /usr/lib/systemd/system/websess-pam@.service
+0644 systemd/websessd.socket            /usr/lib/systemd/system/websessd.socket
+0644 systemd/websess-pam.socket         /usr/lib/systemd/system/websess-pam.socket
+0644 systemd/websess.sysusers           /usr/lib/sysusers.d/websess.conf
+0644 systemd/websess.tmpfiles           /usr/lib/tmpfiles.d/websess.conf
+0644 systemd/websess.catalog            /usr/lib/systemd/catalog/websess.catalog
+0644 systemd/org.websess1.conf          /usr/share/dbus-1/system.d/org.websess1.conf
+0644 systemd/org.websess1.service       /usr/share/dbus-1/system-services/org.websess1.service
+$(if $(wildcard broker/ctl/websessctl.bash),0644 broker/ctl/websessctl.bash /usr/share/bash-completion/completions/websessctl)
+$(foreach page,$(MAN_PAGES),0644 $(page) $(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))$(newline))
+endef
+# The administrator's own: written once, never over his changes, and left alone by uninstall.
+define CONFIGURATION
+0644 systemd/default.conf               $(sysconfdir)/websess/services.d/default.conf
+0644 systemd/websess.pam                $(sysconfdir)/pam.d/websess
+endef
+define newline
+
+
+endef
+export INSTALLED CONFIGURATION
+
+install: all $(addprefix $(BUILD)/installed/,websessctl libwebsess.pc websessd.service websess-pam@.service)
+	@set -e; echo "$$INSTALLED" | while read -r mode from to; do \
+		test -z "$$to" || install -D -m $$mode "$$from" "$(DESTDIR)$$to"; done
+	@set -e; echo "$$CONFIGURATION" | while read -r mode from to; do \
+		test -e "$(DESTDIR)$$to" || install -D -m $$mode "$$from" "$(DESTDIR)$$to"; done
+	@ln -sf libwebsess.so.$(VERSION) $(DESTDIR)$(libdir)/$(SONAME)
+	@ln -sf $(SONAME) $(DESTDIR)$(libdir)/libwebsess.so
+	@$(if $(DESTDIR),echo "Installed below $(DESTDIR).",sh systemd/after-install)
+
+uninstall:
+	@$(if $(DESTDIR),:,sh systemd/before-uninstall)
+	@set -e; echo "$$INSTALLED" | while read -r mode from to; do test -z "$$to" || rm -f "$(DESTDIR)$$to"; done
+	@rm -f $(DESTDIR)$(libdir)/$(SONAME) $(DESTDIR)$(libdir)/libwebsess.so
+	@-rmdir $(DESTDIR)$(libexecdir) 2>/dev/null
+	@$(if $(DESTDIR),:,sh systemd/after-install --removed)
+
+$(BUILD)/installed/%.service: systemd/%.service $(BUILD)/flags
+	@mkdir -p $(@D); sed 's|/usr/lib/websess/|$(libexecdir)/|' $< > $@
+$(BUILD)/installed/%.pc: lib/%.pc.in Makefile
+	@mkdir -p $(@D); sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@version@|$(VERSION)|i' $< > $@
+# As in build/, but it finds the library where the system looks for it.
+$(BUILD)/installed/websessctl: LIBS := -L$(BUILD) -lwebsess -lsystemd -lcrypto $(CTL_JSON)
+$(BUILD)/installed/websessctl: $(BUILD)/broker/ctl/main.o $(BUILD)/libctl.a $(BUILD)/libcore.a $(BUILD)/libwebsess.so
+	$(call link,-pie)
 
 clean:
 	rm -rf build build-*
 
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+	@echo "Targets: all deps demo test | unit sanitized check integration system bench selinux | install uninstall clean"
+
 FORCE:
-.PHONY: all unit-programs test-programs unit clean FORCE
+.PHONY: all unit-programs test-programs bench-programs deps deps-demo deps-test deps-bench demo test unit sanitized check \
+	integration system bench selinux install uninstall clean help FORCE
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
