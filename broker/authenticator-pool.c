@@ -100,13 +100,17 @@ static void tell_failed(Pool *p, const char *reason) {
         p->events.failed(p->userdata, &f);
 }
 
+static bool hopeless(const Pool *p) {
+        return p->failures >= FAILURES_HOPELESS && p->counts[HELPER_READY] + p->counts[HELPER_STARTING] == 0;
+}
+
 /* A helper that nobody had asked anything yet is gone, does not say READY, or says rubbish. */
 static void lose_helper(PoolHelper *h, const char *reason) {
         Pool *p = h->pool;
 
         helper_free(h);
         note_failure(p);
-        if (p->failures >= FAILURES_HOPELESS && p->counts[HELPER_READY] + p->counts[HELPER_STARTING] == 0)
+        if (hopeless(p))
                 tell_failed(p, reason);
 }
 
@@ -188,9 +192,13 @@ static int start_helper(Pool *p) {
         return 0;
 }
 
+static unsigned total(const Pool *p) {
+        return p->counts[HELPER_STARTING] + p->counts[HELPER_READY] + p->counts[HELPER_LENT];
+}
+
 /* How many to start: those that are asked for now, and those to have in reserve. While backing off only the former, and only when urgent. */
 static unsigned missing(const Pool *p, bool urgent) {
-        unsigned total = p->counts[HELPER_STARTING] + p->counts[HELPER_READY] + p->counts[HELPER_LENT];
+        unsigned room = p->options.max > total(p) ? p->options.max - total(p) : 0;
         unsigned coming = p->counts[HELPER_STARTING] + p->counts[HELPER_READY];
         unsigned target = p->events.wanted(p->userdata), n;
 
@@ -200,12 +208,13 @@ static unsigned missing(const Pool *p, bool urgent) {
         } else
                 target += p->options.idle;
         n = target > coming ? target - coming : 0;
-        if (total >= p->options.max)
-                return 0;
-        return n < p->options.max - total ? n : p->options.max - total;
+        return n < room ? n : room;
 }
 
 void pool_pump(Pool *p, bool urgent) {
+        /* Helpers that were lost when they were to be lent: pool_take() could not say so. */
+        if (!urgent && backing_off(p) && hopeless(p) && total(p) < p->options.max)
+                tell_failed(p, "helpers end before they were asked anything");
         for (unsigned n = missing(p, urgent); n > 0; n--) {
                 int r = start_helper(p);
 

@@ -50,6 +50,7 @@ struct Authenticator {
         Pool *pool;
         AuthenticationList waiting, others;
         unsigned n_waiting;
+        bool urgent;                            /* somebody has asked since the pool was last pumped */
         sd_event_source *pump;                  /* runs once in the loop when there may be helpers to start */
 };
 
@@ -318,6 +319,7 @@ int authenticator_begin(Authenticator *a, Authentication **ret, const AuthReques
                 return r;
         }
         *ret = x;
+        a->urgent = true;
         serve_waiting(a);
         return 0;
 }
@@ -345,7 +347,10 @@ static void pool_failed(void *userdata, const Fault *f) {
 static int on_pump(sd_event_source *source, void *userdata) {
         Authenticator *a = userdata;
 
-        pool_pump(a->pool, a->n_waiting > 0);
+        bool urgent = a->urgent;
+
+        a->urgent = false;
+        pool_pump(a->pool, urgent);
         return 0;
 }
 
