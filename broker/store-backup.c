@@ -12,6 +12,3 @@ void store_backup_collect(Store *s) {
 }
 void store_backup_cancel(Store *s) {
 }
-int store_check_main(const char *path) {
-        return 0;
-}

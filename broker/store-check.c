@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs the checker on the database in a process of its own, before LMDB opens it here: a damaged page can crash whoever walks the
- * tree, and LMDB does not look for that itself.
+ * Runs the checker (store-verify.c) on the database in a process of its own and makes a fault of what it says. What it prints goes
+ * on to standard error; its last line becomes part of the fault's text.
  */
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,21 +11,61 @@
 
 #include "store-internal.h"
 
-static int spawn_checker(const char *checker, const char *path, pid_t *ret) {
-        char *const argv[] = { (char *) "websessd", (char *) "--check-store", (char *) (uintptr_t) path, NULL };
+/* What the administrator does about it, by the checker's exit status. */
+static const char *const advice[] = {
+        [1] = "move it away (all sessions end) or restore a backup in its place",
+        [2] = "install the websess that wrote it, or move it away (all sessions end)",
+        [3] = "move it away, or set STATE_DIRECTORY to another directory",
+        [4] = "see that the user websessd runs as may read it and that the disk is sound",
+};
 
-        return -posix_spawn(ret, checker, NULL, NULL, argv, environ);
+static int spawn_checker(const char *checker, const char *path, int output, pid_t *ret) {
+        char *const argv[] = { (char *) "websessd", (char *) "--check-store", (char *) (uintptr_t) path, NULL };
+        posix_spawn_file_actions_t actions;
+        int r;
+
+        r = posix_spawn_file_actions_init(&actions);
+        if (r != 0)
+                return -r;
+        r = posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
+        if (r == 0)
+                r = posix_spawn(ret, checker, &actions, NULL, argv, environ);
+        posix_spawn_file_actions_destroy(&actions);
+        return -r;
 }
 
-static int fork_checker(const char *path, pid_t *ret) {
+static int fork_checker(const char *path, int output, pid_t *ret) {
         pid_t pid = fork();
 
         if (pid < 0)
                 return -errno;
-        if (pid == 0)
+        if (pid == 0) {
+                dup2(output, STDERR_FILENO);
                 _exit(store_check_main(path));
+        }
         *ret = pid;
         return 0;
+}
+
+/* Pass on what the checker says until it ends; the last line stays in out, without its end. */
+static void read_last_line(int fd, char *out, size_t size) {
+        char *line = NULL;
+        size_t capacity = 0;
+        ssize_t n;
+        FILE *f;
+
+        out[0] = '\0';
+        f = fdopen(fd, "r");
+        if (!f) {
+                close(fd);
+                return;
+        }
+        while ((n = getline(&line, &capacity, f)) > 0) {
+                fprintf(stderr, "websessd: store: %s", line);
+                snprintf(out, size, "%.*s", (int) (line[n - 1] == '\n' ? n - 1 : n), line);
+        }
+        free(line);
+        fclose(f);
 }
 
 static int wait_for(pid_t pid, int *ret_status) {
@@ -34,25 +75,38 @@ static int wait_for(pid_t pid, int *ret_status) {
         return 0;
 }
 
-int store_check(const char *path, const char *checker, Fault *f) {
-        int status, r;
+static int run_checker(const char *path, const char *checker, char *line, size_t size, int *ret_status) {
+        _cleanup_close_ int output = -EBADF;
+        int pair[2], r;
         pid_t pid;
 
-        r = checker ? spawn_checker(checker, path, &pid) : fork_checker(path, &pid);
-        if (r == 0)
-                r = wait_for(pid, &status);
+        if (pipe2(pair, O_CLOEXEC) < 0)
+                return -errno;
+        output = pair[1];
+        r = checker ? spawn_checker(checker, path, output, &pid) : fork_checker(path, output, &pid);
+        if (r < 0) {
+                close(pair[0]);
+                return r;
+        }
+        output = close_fd(output);
+        read_last_line(pair[0], line, size);
+        return wait_for(pid, ret_status);
+}
+
+int store_check(const char *path, const char *checker, Fault *f) {
+        char line[256];
+        size_t code;
+        int status, r;
+
+        r = run_checker(path, checker, line, sizeof(line), &status);
         if (r < 0)
                 return r;
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
                 return 0;
-        switch (WIFEXITED(status) ? WEXITSTATUS(status) : 1) {
-        case 2:
-                return fault(f, FAULT_UNAVAILABLE, "%s has a newer format: install the websess that wrote it, or move it away (all sessions end)", path);
-        case 3:
-                return fault(f, FAULT_UNAVAILABLE, "%s is not a database of websess: move it away", path);
-        case 4:
-                return fault(f, FAULT_UNAVAILABLE, "%s cannot be read: see the lines before this one", path);
-        default:
-                return fault(f, FAULT_UNAVAILABLE, "%s is damaged: move it away (all sessions end) or restore a backup in its place", path);
-        }
+        if (WIFSIGNALED(status))
+                return fault(f, FAULT_UNAVAILABLE, "%s: damaged, its check ended by signal %d: %s", path, WTERMSIG(status), advice[1]);
+        code = (size_t) WEXITSTATUS(status);
+        if (code >= ELEMENTSOF(advice))
+                return fault(f, FAULT_UNAVAILABLE, "%s: its check (%s) cannot be run: exit status %zu", path, checker ? checker : "a fork", code);
+        return fault(f, FAULT_UNAVAILABLE, "%s: %s: %s", path, line[0] != '\0' ? line : "damaged", advice[code]);
 }

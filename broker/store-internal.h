@@ -21,7 +21,8 @@
 /* Keys of the table "meta". The generation is the number of the transaction that wrote it: a page that shows another transaction's
  * state as the newest gives itself away. */
 #define STORE_KEY_FORMAT "format"               /* u32, little-endian */
-#define STORE_KEY_MARK "mark"                   /* boot id, then realtime, boottime and steady as u64, little-endian */
+#define STORE_KEY_MARK "mark"                   /* boot id, realtime, boottime and steady as u64, little-endian; then the first
+                                                 * 8 bytes of SHA-256 over these 40 */
 #define STORE_KEY_GENERATION "generation"       /* u64, little-endian */
 
 /* ---- changes (store-change.c) ---- */
@@ -122,6 +123,7 @@ void store_need_add(StoreNeed *need, const StoreOp *op, bool append, size_t page
 
 /* store-meta.c: the small table. All within a transaction. */
 int store_meta_read(LmdbTxn *t, uint32_t *ret_format, bool *ret_has_mark, SteadyMark *ret_mark);       /* -ENOENT: no format in it */
+bool store_meta_mark_valid(const void *data, size_t size);
 int store_meta_write_format(LmdbTxn *t);
 int store_meta_write_mark(LmdbTxn *t, const SteadyMark *mark);
 int store_meta_write_generation(LmdbTxn *t);

@@ -3,12 +3,23 @@
 #include <endian.h>
 #include <string.h>
 
+#include "digest.h"
 #include "store-internal.h"
 
 #define MARK_SIZE 40u
+#define MARK_SUM_SIZE 8u
 
 static LmdbBytes key_of(const char *name) {
         return (LmdbBytes) { name, strlen(name) };
+}
+
+/* A mark that is believed wrongly would revive sessions or end them all. */
+bool store_meta_mark_valid(const void *data, size_t size) {
+        uint8_t digest[DIGEST_SIZE];
+
+        if (size != MARK_SIZE + MARK_SUM_SIZE || digest_sha256(data, MARK_SIZE, digest) < 0)
+                return false;
+        return memcmp((const uint8_t *) data + MARK_SIZE, digest, MARK_SUM_SIZE) == 0;
 }
 
 static int read_mark(LmdbTxn *t, bool *ret_has_mark, SteadyMark *ret_mark) {
@@ -22,7 +33,7 @@ static int read_mark(LmdbTxn *t, bool *ret_has_mark, SteadyMark *ret_mark) {
                 return 0;
         if (r < 0)
                 return r;
-        if (value.size != MARK_SIZE)
+        if (!store_meta_mark_valid(value.data, value.size))
                 return -EBADMSG;
         memcpy(ret_mark->boot_id, value.data, 16);
         memcpy(words, (const uint8_t *) value.data + 16, sizeof(words));
@@ -56,10 +67,15 @@ int store_meta_write_format(LmdbTxn *t) {
 
 int store_meta_write_mark(LmdbTxn *t, const SteadyMark *mark) {
         uint64_t words[3] = { htole64(mark->realtime), htole64(mark->boottime), htole64(mark->steady) };
-        uint8_t value[MARK_SIZE];
+        uint8_t value[MARK_SIZE + MARK_SUM_SIZE], digest[DIGEST_SIZE];
+        int r;
 
         memcpy(value, mark->boot_id, 16);
         memcpy(value + 16, words, sizeof(words));
+        r = digest_sha256(value, MARK_SIZE, digest);
+        if (r < 0)
+                return r;
+        memcpy(value + MARK_SIZE, digest, MARK_SUM_SIZE);
         return lmdb_put(t, LMDB_META, key_of(STORE_KEY_MARK), (LmdbBytes) { value, sizeof(value) });
 }
 
