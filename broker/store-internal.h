@@ -98,7 +98,7 @@ struct Store {
         bool failed;                    /* mutex: a group failed and the loop has not seen it yet */
         bool dead;                      /* mutex: what is on the disk is not known */
         StoreStatus status;             /* mutex */
-        StoreBackup *backup;            /* mutex; NULL when none is made */
+        StoreBackup *backup;            /* mutex, set by the loop alone; NULL when none is made */
 };
 
 DEFINE_CLEANUP(Store *, store_free)
@@ -111,6 +111,7 @@ int store_check(const char *path, const char *checker, Fault *f);
 
 /* store-thread.c */
 void *store_thread(void *store);
+int store_spawn(pthread_t *ret, const char *name, void *(*run)(void *), void *userdata);        /* all signals blocked */
 void store_wake_loop(Store *s);         /* make store_fd() readable */
 void store_move_finished(Store *s, StoreChangeList *from, int result);  /* with the mutex held; all of it, as finished with result */
 

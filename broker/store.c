@@ -3,9 +3,7 @@
  * The store's life and its loop side: open, load, start, submit, collect, free. Owns the directory's lock, the environment and the
  * thread. Nothing here waits for a disk once the thread is started, but store_drain() and store_free().
  */
-#include <signal.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -204,20 +202,11 @@ bool store_mark(Store *s, SteadyMark *out) {
         return s->has_mark;
 }
 
-/* Signals are the loop's: the thread is born with all of them blocked. */
 int store_start(Store *s) {
-        sigset_t all, before;
-        int r;
+        int r = store_spawn(&s->thread, "store", store_thread, s);
 
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        r = pthread_create(&s->thread, NULL, store_thread, s);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        if (r != 0)
-                return -r;
-        s->started = true;
-        pthread_setname_np(s->thread, "store");
-        return 0;
+        s->started = r == 0;
+        return r;
 }
 
 /* ---- changes ---- */
