@@ -15,12 +15,16 @@ void loading_done(Loading *l) {
 
 int loading_remember(Loading *l, const Key *key, const ConfigItem *item) {
         struct Origin *o = &l->origins[key - l->keys];
-        char *path = strdup(item->path);
 
-        if (!path)
-                return -ENOMEM;
         free(o->path);
-        *o = (struct Origin) { .path = path, .line = item->line, .at = ++l->n_lines };
+        *o = (struct Origin) {};
+        if (!*item->value && !(key->flags & (KEY_EMPTY | KEY_ANY)))
+                return 0;       /* reset: as if nobody had said anything */
+        o->path = strdup(item->path);
+        if (!o->path)
+                return -ENOMEM;
+        o->line = item->line;
+        o->at = ++l->n_lines;
         return 0;
 }
 
@@ -53,12 +57,17 @@ static int refuse(const Loading *l, const char *section, const char *names, Faul
         return config_refuse(f, l->origins[key - l->keys].path, l->origins[key - l->keys].line, key->name, "%s", reason);
 }
 
+/* A default bows to what was written; what was written is never bent in silence. */
+static bool written(const Loading *l, const char *section, const char *name) {
+        return last_written(l, section, name) != NULL;
+}
+
 int settings_check(const Loading *l, const Settings *s, Fault *f) {
         if (s->store_reserve_bytes >= s->store_max_bytes)
                 return refuse(l, "Store", "MaxSize Reserve", f, "Reserve= must be smaller than MaxSize=");
-        if (s->max_connections_per_user > s->max_connections)
+        if (written(l, "Limits", "MaxConnectionsPerUser") && s->max_connections_per_user > s->max_connections)
                 return refuse(l, "Limits", "MaxConnections MaxConnectionsPerUser", f, "MaxConnectionsPerUser= must not exceed MaxConnections=");
-        if (s->idle_helpers > s->max_helpers)
+        if (written(l, "PAM", "IdleHelpers") && s->idle_helpers > s->max_helpers)
                 return refuse(l, "PAM", "IdleHelpers MaxHelpers", f, "IdleHelpers= must not exceed MaxHelpers=");
         return 0;
 }
@@ -75,15 +84,25 @@ static int check_app_roles(const Service *s, Fault *f) {
 int service_check(const Loading *l, const Service *s, Fault *f) {
         Fault reason = {};
 
-        if (s->lifetime_usec < s->idle_usec)
+        if (written(l, "Service", "IdleSec") && s->lifetime_usec < s->idle_usec)
                 return refuse(l, "Service", "IdleSec LifetimeSec", f, "LifetimeSec= must not be shorter than IdleSec=");
-        if (s->anonymous && s->lifetime_usec < s->anonymous_idle_usec)
-                return refuse(l, "Service", "Anonymous AnonymousIdleSec LifetimeSec", f, "LifetimeSec= must not be shorter than AnonymousIdleSec=");
+        if (written(l, "Service", "AnonymousIdleSec") && s->lifetime_usec < s->anonymous_idle_usec)
+                return refuse(l, "Service", "AnonymousIdleSec LifetimeSec", f, "LifetimeSec= must not be shorter than AnonymousIdleSec=");
         if (s->users == USERS_APP && check_app_roles(s, f) != 0)
                 return FAULT_INVALID_ARGUMENT;
         if (cookie_rules_check(&s->cookie, &reason) != 0)
                 return refuse(l, "Cookie", "", f, reason.text);
         return 0;
+}
+
+static void lower_count(unsigned *value, unsigned limit) {
+        if (*value > limit)
+                *value = limit;
+}
+
+void settings_complete(Settings *s) {
+        lower_count(&s->max_connections_per_user, s->max_connections);
+        lower_count(&s->idle_helpers, s->max_helpers);
 }
 
 static void lower(uint64_t *value, uint64_t limit) {
@@ -108,7 +127,9 @@ static int copy_access(AccessList *to, const AccessList *from) {
         return 0;
 }
 
-int service_complete(const Loading *l, Service *s) {
+int service_complete(Service *s) {
+        lower(&s->idle_usec, s->lifetime_usec);
+        lower(&s->anonymous_idle_usec, s->lifetime_usec);
         /* A session whose touches come rarer than its idle time would end under its user's hands. */
         lower(&s->touch_usec, s->idle_usec / 4);
         if (s->anonymous)

@@ -23,5 +23,6 @@ int loading_remember(Loading *l, const Key *key, const ConfigItem *item);
 int settings_check(const Loading *l, const Settings *s, Fault *f);
 int service_check(const Loading *l, const Service *s, Fault *f);
 
-/* TouchSec bows to IdleSec, Map follows Resolve. After service_check(). 0 or -ENOMEM. */
-int service_complete(const Loading *l, Service *s);
+/* After the checks: defaults bow to what was written, TouchSec to IdleSec, Map follows Resolve. 0 or -ENOMEM. */
+void settings_complete(Settings *s);
+int service_complete(Service *s);

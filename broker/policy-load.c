@@ -69,7 +69,10 @@ static int load_settings(Settings *s, const char *directory, Fault *f) {
         k = keys_reset_all(settings_keys, s, f);
         if (k == 0)
                 k = load_files(&l, path, false, f);
-        return k == 0 ? settings_check(&l, s, f) : k;
+        if (k == 0)
+                k = settings_check(&l, s, f);
+        settings_complete(s);
+        return k;
 }
 
 static int load_service(Service **ret, const char *folder, const char *file, bool required, Fault *f) {
@@ -91,7 +94,7 @@ static int load_service(Service **ret, const char *folder, const char *file, boo
         if (k == 0)
                 k = service_check(&l, s, f);
         if (k == 0)
-                k = service_complete(&l, s);
+                k = service_complete(s);
         if (k == 0)
                 *ret = TAKE_PTR(s);
         return k;

@@ -53,10 +53,7 @@ void tree_chmod(const Tree *t, const char *name, unsigned mode) {
 }
 
 void tree_expand(const Tree *t, const char *text, char *out, size_t size) {
-        size_t used = 0;
-
-        for (; *text && used + 1 < size; text++)
-                used += (size_t) snprintf(out + used, size - used, "%.*s", *text == '%' ? 64 : 1, *text == '%' ? t->root : text);
+        snprintf(out, size, "%s%s", *text == '%' ? t->root : "", *text == '%' ? text + 1 : text);
 }
 
 Policy *tree_load(const Tree *t) {

@@ -13,7 +13,7 @@ void tree_remove(Tree *t);
 /* Write a file below the tree, making its folders. */
 void tree_write(const Tree *t, const char *name, const char *text);
 void tree_chmod(const Tree *t, const char *name, unsigned mode);
-/* The text with every "%" replaced by the tree's root. */
+/* The text with a "%" at its beginning replaced by the tree's root. */
 void tree_expand(const Tree *t, const char *text, char *out, size_t size);
 
 /* Load it; fails the test when that does not work. */

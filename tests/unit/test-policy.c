@@ -221,6 +221,25 @@ static void test_R5_touch_is_at_most_a_quarter_of_idle(void **state) {
         }
 }
 
+static void test_defaults_bow_to_what_is_written(void **state) {
+        const Service *s;
+        Policy *p = text_load("[Service]\nLifetimeSec=20min\nAnonymous=yes\nIdleSec=9h\nIdleSec=\n", &s);
+        Tree t;
+
+        assert_int_equal(s->lifetime_usec, 20 * USEC_PER_MINUTE);
+        assert_int_equal(s->idle_usec, 20 * USEC_PER_MINUTE);
+        assert_int_equal(s->anonymous_idle_usec, 20 * USEC_PER_MINUTE);
+        policy_unref(p);
+
+        tree_make(&t);
+        tree_write(&t, "websess.conf", "[Limits]\nMaxConnections=10\n[PAM]\nMaxHelpers=1\n");
+        p = tree_load(&t);
+        tree_remove(&t);
+        assert_int_equal(p->settings.max_connections_per_user, 10);
+        assert_int_equal(p->settings.idle_helpers, 1);
+        policy_unref(p);
+}
+
 static void test_R6_services_and_drop_ins(void **state) {
         const Service *s;
         Policy *p;
@@ -310,6 +329,7 @@ int main(void) {
                 cmocka_unit_test(test_a_repeated_list_key_appends),
                 cmocka_unit_test(test_map_follows_resolve),
                 cmocka_unit_test(test_R5_touch_is_at_most_a_quarter_of_idle),
+                cmocka_unit_test(test_defaults_bow_to_what_is_written),
                 cmocka_unit_test(test_R6_services_and_drop_ins),
                 cmocka_unit_test(test_shipped_files_load),
         };
