@@ -120,8 +120,7 @@ $(BUILD)/websess-pam: LIBS := -lsystemd -lcrypto -lpcre2-8 -lpsl -lpam
 $(BUILD)/websess-pam: $(BUILD)/broker/helper/main.o $(BUILD)/libhelper.a $(BUILD)/libbroker.a $(BUILD)/libcore.a
 	$(call link,-pie)
 
-CTL_JSON := $(if $(shell grep -ls 'json-c/' broker/ctl/*),-ljson-c) $(if $(shell grep -ls 'jansson.h' broker/ctl/*),-ljansson)
-$(BUILD)/websessctl: LIBS := -L$(BUILD) -lwebsess -lsystemd -lcrypto $(CTL_JSON)
+$(BUILD)/websessctl: LIBS := -L$(BUILD) -lwebsess -lsystemd -lcrypto -ljansson
 $(BUILD)/websessctl: $(BUILD)/broker/ctl/main.o $(BUILD)/libctl.a $(BUILD)/libcore.a $(BUILD)/libwebsess.so
 	$(call link,-pie -Wl$(comma)-rpath$(comma)'$$ORIGIN')
 
@@ -144,7 +143,7 @@ $(BUILD)/pam_websess.so: $(call objects,pam/*.c) $(BUILD)/libwebsess.a $(BUILD)/
 
 # Unit tests may look into every layer.
 LAYERS := $(addprefix $(BUILD)/,libtest.a libctl.a libmodule.a libhelper.a libbroker.a libwebsess.a libcore.a)
-$(UNIT_TESTS): LIBS := -lcmocka -lsystemd -lcrypto -llmdb -lpcre2-8 -lpsl -lpam $(CTL_JSON) -lpthread
+$(UNIT_TESTS): LIBS := -lcmocka -lsystemd -lcrypto -llmdb -lpcre2-8 -lpsl -lpam -ljansson -lpthread
 $(UNIT_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(LAYERS)
 	$(call link,-pie)
 $(TEST_TOOLS): LIBS := -lsystemd -lcrypto -llmdb -lpam -lpthread
@@ -162,7 +161,7 @@ DEPS += libbsd-dev              # red-black trees as header
 DEPS += libpam0g-dev            # helper and module
 DEPS += libpcre2-dev            # DomainPattern=
 DEPS += libpsl-dev              # public suffixes are no cookie domains
-DEPS += libjson-c-dev           # websessctl --json
+DEPS += libjansson-dev          # websessctl --json
 # To show it: a bus, a way to start the helper, users from a file of their own.
 DEMO_DEPS := dbus-daemon systemd python3 libpam-pwdfile
 # To test it.
@@ -258,7 +257,8 @@ $(foreach page,$(MAN_PAGES),0644 $(page) $(mandir)/man$(subst .,,$(suffix $(page
 endef
 # The administrator's own: written once, never over his changes, and left alone by uninstall.
 define CONFIGURATION
-0644 systemd/default.conf               $(sysconfdir)/websess/services.d/default.conf
+0644 broker/default.conf                $(sysconfdir)/websess/services.d/default.conf
+0644 broker/websess.conf                $(sysconfdir)/websess/websess.conf
 0644 systemd/websess.pam                $(sysconfdir)/pam.d/websess
 endef
 define newline
@@ -288,7 +288,7 @@ $(BUILD)/installed/%.service: systemd/%.service $(BUILD)/flags
 $(BUILD)/installed/%.pc: lib/%.pc.in Makefile
 	@mkdir -p $(@D); sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@version@|$(VERSION)|i' $< > $@
 # As in build/, but it finds the library where the system looks for it.
-$(BUILD)/installed/websessctl: LIBS := -L$(BUILD) -lwebsess -lsystemd -lcrypto $(CTL_JSON)
+$(BUILD)/installed/websessctl: LIBS := -L$(BUILD) -lwebsess -lsystemd -lcrypto -ljansson
 $(BUILD)/installed/websessctl: $(BUILD)/broker/ctl/main.o $(BUILD)/libctl.a $(BUILD)/libcore.a $(BUILD)/libwebsess.so
 	$(call link,-pie)
 
