@@ -42,6 +42,9 @@ static size_t utf8_next(const uint8_t *p, size_t left, uint32_t *ret) {
         /* Longer than need be, half a surrogate pair, behind the end of Unicode. */
         if (c < smallest[size] || (c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff)
                 return 0;
+        /* The 66 noncharacters: no sd-bus message can carry one, so they are refused by name here. */
+        if ((c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe)
+                return 0;
         *ret = c;
         return size;
 }
