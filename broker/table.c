@@ -383,7 +383,7 @@ void table_arm(Table *t, Session *s, const Record *r) {
 Session *table_pop_due(Table *t, uint64_t now) {
         WheelTimer *timer = wheel_pop(&t->wheel, now / USEC_PER_SEC);
 
-        return timer ? (Session *) ((char *) timer - offsetof(Session, timer)) : NULL;
+        return timer ? (Session *) (void *) ((char *) timer - offsetof(Session, timer)) : NULL;
 }
 
 uint64_t table_next_due(const Table *t) {

@@ -201,7 +201,7 @@ static void test_drop_in_is_named(void **state) {
 }
 
 static void test_S23_service_names(void **state) {
-        static const char *const bad[] = { "a b", "a..b", "gr\xc3\xbc" "n", "a@b",
+        static const char *const bad[] = { "a b", "a..b", ("gr\xc3\xbc" "n"), "a@b",
                                            "01234567890123456789012345678901234567890123456789012345678901234" };
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
