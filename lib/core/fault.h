@@ -52,3 +52,8 @@ int fault_http_status(int code);
 
 /* One English sentence that explains the code by itself; never NULL. */
 const char *fault_text(int code);
+
+/* The code with its own sentence, where there is nothing more to say. */
+static inline int fault_plain(Fault *f, int code) {
+        return fault(f, code, "%s", fault_text(code));
+}

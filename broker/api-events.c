@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* What became true is told: to subscribers who may see it, and to the journal. Called after the commit and after the reply. */
+#include "api.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "websess-names.h"
+
+/* What is sent follows Manage, Resolve or the own uid. */
+static bool may_see(void *userdata, const BusClient *client, const void *subject) {
+        const Caller *caller = bus_client_caller(client);
+        const Manager *m = userdata;
+        const Record *r = subject;
+        const Service *s;
+
+        if (api_may_manage(m, caller, r))
+                return true;
+        s = policy_find(m->policy, r->service);
+        return s && access_allows(s, RIGHT_RESOLVE, caller);
+}
+
+typedef struct Names {
+        char id[IDENT_HEX_SIZE + 1], service[SERVICE_MAX + 1], user[USER_MAX + 1];
+} Names;
+
+static Names names(const Record *r) {
+        Names n;
+
+        ident_format(&r->id, n.id);
+        snprintf(n.service, sizeof(n.service), "%.*s", (int) r->service.size, r->service.data);
+        snprintf(n.user, sizeof(n.user), "%.*s", (int) r->user.size, r->user.data);
+        return n;
+}
+
+static void added(void *userdata, Session *s) {
+        Manager *m = userdata;
+        Record r;
+        Names n;
+        int k;
+
+        session_view(s, &r);
+        n = names(&r);
+        k = bus_signal(m->bus, WEBSESS_MANAGER_INTERFACE, "SessionNew", may_see, &r, "sss", n.id, n.service, n.user);
+        if (k < 0)
+                log_error(k, "Cannot send SessionNew");
+}
+
+static void removed(void *userdata, Session *s, Reason reason) {
+        Manager *m = userdata;
+        Record r;
+        Names n;
+        int k;
+
+        session_view(s, &r);
+        n = names(&r);
+        log_event(LOG_EVENT_ENDED, LOG_INFO,
+                  &(LogFields) { .service = n.service, .user = n.user, .session = n.id, .reason = reason_name(reason), .uid = -1 },
+                  "Session %s of %s ended: %s", n.id, n.user[0] ? n.user : "a visitor", reason_name(reason));
+        k = bus_signal(m->bus, WEBSESS_MANAGER_INTERFACE, "SessionRemoved", may_see, &r, "ssss", n.id, n.service, n.user,
+                       reason_name(reason));
+        if (k < 0)
+                log_error(k, "Cannot send SessionRemoved");
+}
+
+/* Said once when it begins, and once when it is over (manager.c): a full disk is not to fill the journal as well. */
+static void failed(void *userdata, int error) {
+        Manager *m = userdata;
+        Fault f = {};
+
+        if (m->store_failed)
+                return;
+        m->store_failed = true;
+        api_store_fault(error, &f);
+        log_event(LOG_EVENT_STORE_FAILED, LOG_CRIT, LOG_NO_FIELDS, "%s", f.text);
+        manager_update_status(m);
+}
+
+const TableEvents api_events = { .added = added, .removed = removed, .failed = failed };

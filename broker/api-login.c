@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sessions begin: Login asks PAM, CreateSession takes the caller's word for who it is. Both wait (for a helper, for NSS, for the disk), so
+ * what they need lives in a Login object: it holds the call and the message that its strings point into.
+ */
+#include "api.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "log.h"
+#include "validate.h"
+
+#define LEVEL_PASSWORD 1u       /* what one password through PAM is worth */
+
+struct Login {
+        TAILQ_ENTRY(Login) link;
+        Manager *manager;
+        BusCall *call;
+        sd_bus_message *message;        /* the strings below point into it */
+        Policy *policy;
+        const Service *service;         /* of that policy */
+        Authentication *authentication; /* Login: while PAM is asked */
+        const char *method;
+        char *user;
+        Strings roles;
+        Attributes attributes;
+        Options options;
+};
+
+static Login *login_free(Login *l) {
+        if (!l)
+                return NULL;
+
+        TAILQ_REMOVE(&l->manager->logins, l, link);
+        authentication_cancel(l->authentication);
+        strings_done(&l->roles);
+        attributes_done(&l->attributes);
+        options_done(&l->options);
+        free(l->user);
+        sd_bus_message_unref(l->message);
+        bus_call_unref(l->call);
+        policy_unref(l->policy);
+        free(l);
+        return NULL;
+}
+DEFINE_CLEANUP(Login *, login_free)
+
+static int login_new(Login **ret, Manager *m, BusCall *call, sd_bus_message *message, const char *method) {
+        Login *l = calloc(1, sizeof(*l));
+
+        if (!l)
+                return -ENOMEM;
+
+        l->manager = m;
+        l->call = bus_call_ref(call);
+        l->message = sd_bus_message_ref(message);
+        l->policy = policy_ref(m->policy);
+        l->method = method;
+        TAILQ_INSERT_TAIL(&m->logins, l, link);
+        *ret = l;
+        return 0;
+}
+
+static int keep_user(Login *l, Slice user) {
+        l->user = strndup(user.data ? user.data : "", user.size);
+        return l->user ? 0 : -ENOMEM;
+}
+
+/* ---- who it is, is known: the session begins ---- */
+
+static void log_login(const Login *l, const NewSession *n, const Session *s) {
+        const Caller *caller = bus_client_caller(bus_call_client(l->call));
+        char id[IDENT_HEX_SIZE + 1], user[USER_MAX + 1], host[REMOTE_HOST_MAX + 1];
+
+        ident_format(&s->id, id);
+        snprintf(user, sizeof(user), "%.*s", (int) n->user.size, n->user.data);
+        snprintf(host, sizeof(host), "%.*s", (int) l->options.remote_host.size, l->options.remote_host.data);
+        log_event(LOG_EVENT_LOGIN, LOG_INFO,
+                  &(LogFields) { .service = l->service->name, .user = user, .session = id, .remote_host = host, .reason = l->method,
+                                 .unit = caller->unit, .uid = caller->uid },
+                  "Session %s of %s began on %s", id, n->user.size ? user : "a visitor", l->service->name);
+}
+
+static int stage(Login *l, const NewSession *n, Pending *p, Change **ret, Fault *f) {
+        _cleanup_(change_freep) Change *c = NULL;
+        Now now = manager_now(l->manager);
+        int r;
+
+        r = change_new(&c, l->manager->table);
+        if (r < 0)
+                return r;
+        r = create_session(c, l->manager->table, n, &now, &p->session, &p->token, f);
+        if (r != 0)
+                return r;
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+static int begin(Login *l, NewSession *n, Fault *f) {
+        const Caller *caller = bus_client_caller(bus_call_client(l->call));
+        _cleanup_(pending_freep) Pending *p = NULL;
+        Change *c;
+        int r;
+
+        n->service = l->service;
+        n->creator_uid = caller->uid;
+        n->creator_unit = slice_of(caller->unit);
+        n->options = &l->options;
+        n->attributes = &l->attributes;
+        n->method = l->method;
+        n->max_sessions_per_creator = l->policy->settings.max_sessions_per_creator;
+
+        r = pending_new(&p, l->manager, l->call, pending_reply_token);
+        if (r < 0)
+                return r;
+        policy_unref(p->policy);
+        p->policy = policy_ref(l->policy);
+        p->service = l->service;
+        if (l->options.host.size < sizeof(p->host))
+                snprintf(p->host, sizeof(p->host), "%.*s", (int) l->options.host.size, l->options.host.data);
+
+        r = stage(l, n, p, &c, f);
+        if (r != 0)
+                return r;
+        log_login(l, n, p->session);
+        pending_submit(TAKE_PTR(p), c);
+        return 0;
+}
+
+static void begin_or_fail(Login *l, NewSession *n) {
+        Fault f = {};
+        int r;
+
+        r = begin(l, n, &f);
+        if (r != 0)
+                bus_call_fail(l->call, r, &f);
+        login_free(l);
+}
+
+/* ---- Login ---- */
+
+static size_t count(const char *const *list) {
+        size_t n = 0;
+
+        while (list && list[n] && n < METHODS_MAX)
+                n++;
+        return n;
+}
+
+static void log_failed(const Login *l, const Fault *f) {
+        const Caller *caller = bus_client_caller(bus_call_client(l->call));
+        char host[REMOTE_HOST_MAX + 1];
+
+        snprintf(host, sizeof(host), "%.*s", (int) l->options.remote_host.size, l->options.remote_host.data);
+        log_event(LOG_EVENT_LOGIN_FAILED, f->code == FAULT_AUTHENTICATION_FAILED ? LOG_NOTICE : LOG_WARNING,
+                  &(LogFields) { .service = l->service->name, .user = l->user, .remote_host = host, .reason = fault_name(f->code),
+                                 .unit = caller->unit, .uid = caller->uid },
+                  "Login of %s on %s failed: %s", l->user, l->service->name, f->text);
+}
+
+static void authenticated(Authentication *a, int result, const AuthIdentity *identity, const Fault *f, void *userdata) {
+        Slice roles[ROLES_MAX], methods[METHODS_MAX];
+        Login *l = userdata;
+        NewSession n = { .uid = RECORD_NO_UID };
+
+        l->authentication = NULL;
+        if (result != 0) {
+                if (result > 0)
+                        log_failed(l, f);
+                bus_call_fail(l->call, result, f);
+                login_free(l);
+                return;
+        }
+
+        n.user = slice_of(identity->user);
+        n.uid = identity->uid;
+        memcpy(n.account_digest, identity->account_digest, sizeof(n.account_digest));
+        n.n_roles = service_roles_for(l->service, identity->user, identity->groups, roles);
+        n.roles = roles;
+        if (l->options.has & OPTION_BIT(OPTION_ROLES)) {
+                n.roles = l->options.roles.items;
+                n.n_roles = l->options.roles.n;
+        }
+        for (size_t i = 0; i < count(identity->methods); i++)
+                methods[n.n_methods++] = slice_of(identity->methods[i]);
+        n.methods = methods;
+        if (l->options.has & OPTION_BIT(OPTION_AUTH_METHODS)) {
+                n.methods = l->options.methods.items;
+                n.n_methods = l->options.methods.n;
+        }
+        n.level = l->options.has & OPTION_BIT(OPTION_LEVEL) ? l->options.level : LEVEL_PASSWORD;
+        begin_or_fail(l, &n);
+}
+
+static int read_login(Login *l, sd_bus_message *m, Slice *ret_secret, Fault *f) {
+        Slice user;
+        int r;
+
+        if (l->service->users == USERS_APP)
+                return fault(f, FAULT_INVALID_ARGUMENT, "service \"%s\" has Users=app: the application authenticates its users itself and calls CreateSession",
+                             l->service->name);
+
+        r = args_string(m, &user);
+        if (r < 0)
+                return r;
+        r = validate_user(user, f);
+        if (r != 0)
+                return r;
+        r = keep_user(l, user);
+        if (r < 0)
+                return r;
+        r = args_string(m, ret_secret);
+        if (r < 0)
+                return r;
+        r = validate_password(*ret_secret, f);
+        if (r != 0)
+                return r;
+
+        r = args_options(m, OPTIONS_LOGIN, &l->options, f);
+        if (r != 0)
+                return r;
+        r = require_known_roles(l->service, l->options.roles.items, l->options.roles.n, f);
+        if (r != 0)
+                return r;
+        if (l->options.has & (OPTIONS_CREATE_RIGHT | OPTION_BIT(OPTION_ROLES)))
+                return api_require(l->call, l->service, RIGHT_CREATE, f);
+        return 0;
+}
+
+/* How many PAM exchanges one caller may have at once. */
+static int check_logins(const Login *l, Fault *f) {
+        uid_t uid = bus_client_caller(bus_call_client(l->call))->uid;
+        unsigned n = 0, max = l->policy->settings.max_logins_per_user;
+        Login *other;
+
+        TAILQ_FOREACH(other, &l->manager->logins, link)
+                n += other->authentication && bus_client_caller(bus_call_client(other->call))->uid == uid;
+        if (n >= max && uid != 0)
+                return fault(f, FAULT_TOO_MANY, "uid %u has %u logins in progress: see MaxLoginsPerUser= in websess.conf", (unsigned) uid, n);
+        return 0;
+}
+
+HANDLER(api_login) {
+        _cleanup_(login_freep) Login *l = NULL;
+        _cleanup_free_ char *host = NULL;
+        Manager *manager = userdata;
+        Slice secret;
+        int r;
+
+        r = login_new(&l, manager, call, m, "Login");
+        if (r < 0)
+                return r;
+        r = api_service(manager, call, m, RIGHT_LOGIN, &l->service, f);
+        if (r != 0)
+                return r;
+        r = read_login(l, m, &secret, f);
+        if (r != 0)
+                return r;
+        /* what was given with the call is the session's: Login has it among its options, CreateSession as an argument */
+        l->attributes = l->options.attributes;
+        l->options.attributes = (Attributes) {};
+
+        r = check_logins(l, f);
+        if (r != 0)
+                return r;
+        host = strndup(l->options.remote_host.size ? l->options.remote_host.data : "", l->options.remote_host.size);
+        if (!host)
+                return -ENOMEM;
+        r = authenticator_begin(manager->authenticator, &l->authentication, &(AuthRequest) {
+                .service = l->service->name, .user = l->user, .secret = secret.data, .remote_host = host,
+                .started = bus_call_started(call),
+        }, authenticated, l, f);
+        if (r != 0)
+                return r;
+
+        TAKE_PTR(l);
+        return 0;
+}
+
+/* ---- CreateSession ---- */
+
+static void create(Login *l, const char *user, uint32_t uid) {
+        NewSession n = {
+                .user = slice_of(user), .uid = uid,
+                .roles = l->roles.items, .n_roles = l->roles.n,
+                .methods = l->options.methods.items, .n_methods = l->options.methods.n,
+                .level = l->options.level,
+        };
+
+        begin_or_fail(l, &n);
+}
+
+static void looked_up(int result, const Account *account, void *userdata) {
+        Login *l = userdata;
+        Fault f = {};
+
+        if (result == 0) {
+                create(l, account->name, account->uid);
+                return;
+        }
+
+        fault(&f, FAULT_UNAVAILABLE, "NSS cannot say who \"%s\" is: %s", l->user, strerror(-result));
+        bus_call_fail(l->call, f.code, &f);
+        login_free(l);
+}
+
+static int check_visitor(const Login *l, Fault *f) {
+        const Service *s = l->service;
+
+        if (!s->anonymous)
+                return fault(f, FAULT_INVALID_ARGUMENT, "user is empty, and service \"%s\" takes no visitors: see Anonymous= in %s", s->name,
+                             s->path);
+        if (l->roles.n > 0 || l->options.level > 0)
+                return fault(f, FAULT_INVALID_ARGUMENT, "a visitor's session has no roles and level 0");
+        return 0;
+}
+
+static int read_create(Login *l, sd_bus_message *m, Fault *f) {
+        Slice user;
+        int r;
+
+        r = args_string(m, &user);
+        if (r < 0)
+                return r;
+        if (user.size > 0) {
+                r = validate_user(user, f);
+                if (r != 0)
+                        return r;
+        }
+        r = keep_user(l, user);
+        if (r < 0)
+                return r;
+        r = args_roles(m, &l->roles, f);
+        if (r != 0)
+                return r;
+        r = args_attributes(m, &l->attributes, f);
+        if (r != 0)
+                return r;
+        r = args_options(m, OPTIONS_CREATE, &l->options, f);
+        if (r != 0)
+                return r;
+        if (user.size == 0)
+                return check_visitor(l, f);
+        return require_known_roles(l->service, l->roles.items, l->roles.n, f);
+}
+
+HANDLER(api_create_session) {
+        _cleanup_(login_freep) Login *l = NULL;
+        Manager *manager = userdata;
+        Login *kept;
+        int r;
+
+        r = login_new(&l, manager, call, m, "CreateSession");
+        if (r < 0)
+                return r;
+        r = api_service(manager, call, m, RIGHT_CREATE, &l->service, f);
+        if (r != 0)
+                return r;
+        r = read_create(l, m, f);
+        if (r != 0)
+                return r;
+
+        kept = TAKE_PTR(l);
+        if (!kept->user[0] || kept->service->users == USERS_APP) {
+                create(kept, kept->user, RECORD_NO_UID);
+                return 0;
+        }
+
+        r = accounts_look_up(manager->accounts, kept->user, looked_up, kept);
+        if (r < 0)
+                login_free(kept);
+        return r;
+}
+
+/* ---- the client or the broker goes away ---- */
+
+void api_client_gone(void *userdata, BusClient *client) {
+        Manager *m = userdata;
+        Login *l, *next;
+
+        for (l = TAILQ_FIRST(&m->logins); l; l = next) {
+                next = TAILQ_NEXT(l, link);
+                /* without an authentication it waits for NSS, which calls back */
+                if (l->authentication && bus_call_client(l->call) == client)
+                        login_free(l);
+        }
+}
+
+void api_cancel_logins(Manager *m) {
+        Login *l, *next;
+
+        for (l = TAILQ_FIRST(&m->logins); l; l = next) {
+                next = TAILQ_NEXT(l, link);
+                if (l->authentication)
+                        login_free(l);
+        }
+}

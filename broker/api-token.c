@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* For whoever holds a token: look at its session, change it, end it. Resolve is the call that everything else is for. */
+#include "api.h"
+
+#include <string.h>
+
+#include "cleanup.h"
+#include "validate.h"
+#include "verdict.h"
+
+/* Service and token, the first two arguments of all of these. */
+static int read_token(Manager *m, BusCall *call, sd_bus_message *message, const Service **ret, Slice *ret_token, Fault *f) {
+        int r;
+
+        r = api_service(m, call, message, RIGHT_RESOLVE, ret, f);
+        if (r != 0)
+                return r;
+        r = args_string(message, ret_token);
+        return r < 0 ? r : validate_token_text(*ret_token, f);
+}
+
+/* A live session to be changed: nothing more is staged on one that is about to end. */
+static int find_live(Manager *m, const Service *service, Slice token, Session **ret, Fault *f) {
+        Session *s = session_by_token(m->table, service, token, true);
+        Record r;
+
+        if (!s || s->n_removing > 0)
+                return fault_plain(f, FAULT_NO_SESSION);
+        session_view(s, &r);
+        if (!verdict_live(&r, manager_now(m).steady))
+                return fault_plain(f, FAULT_NO_SESSION);
+
+        *ret = s;
+        return 0;
+}
+
+static int send_session(BusCall *call, const Record *r) {
+        sd_bus_message *reply = NULL;
+        int k;
+
+        k = bus_call_new_reply(call, &reply);
+        if (k >= 0)
+                k = api_append_session(reply, r, NULL);
+        if (k >= 0)
+                k = bus_call_send(call, reply);
+        sd_bus_message_unref(reply);
+        return k < 0 ? k : 0;
+}
+
+HANDLER(api_resolve) {
+        OPTIONS_DONE Options o = {};
+        const Service *service;
+        Manager *manager = userdata;
+        uint64_t now = manager_now(manager).steady;
+        VerdictPolicy policy;
+        Slice token;
+        Session *s;
+        Record r;
+        int k;
+
+        k = read_token(manager, call, m, &service, &token, f);
+        if (k != 0)
+                return k;
+        k = args_options(m, OPTIONS_NEED, &o, f);
+        if (k != 0)
+                return k;
+        k = require_known_roles(service, o.roles.items, o.roles.n, f);
+        if (k != 0)
+                return k;
+
+        s = session_by_token(manager->table, service, token, false);
+        if (!s)
+                return fault_plain(f, FAULT_NO_SESSION);
+        session_view(s, &r);
+
+        policy = service_verdict_policy(service);
+        k = verdict(&r, &(Need) {
+                .roles = o.roles.items, .n_roles = o.roles.n,
+                .level = o.level, .max_auth_age_usec = o.max_auth_age_usec,
+                .flags = (o.no_touch ? NEED_NO_TOUCH : 0) | (o.allow_anonymous ? NEED_ALLOW_ANONYMOUS : 0),
+        }, &policy, now, f);
+        if (k != 0)
+                return k;
+
+        if (!o.no_touch) {
+                table_touch(manager->table, s, now, service->touch_usec);
+                if (s->last_seen > r.last_seen)
+                        r.last_seen = s->last_seen;
+        }
+        return send_session(call, &r);
+}
+
+HANDLER(api_set_attributes) {
+        _cleanup_(attributes_done) Attributes set = {};
+        _cleanup_(strings_done) Strings unset = {};
+        _cleanup_(pending_freep) Pending *p = NULL;
+        _cleanup_(change_freep) Change *c = NULL;
+        const Service *service;
+        Manager *manager = userdata;
+        uint64_t if_version;
+        Session *s = NULL;
+        Slice token;
+        int k;
+
+        k = read_token(manager, call, m, &service, &token, f);
+        if (k != 0)
+                return k;
+        k = args_attributes(m, &set, f);
+        if (k != 0)
+                return k;
+        k = args_keys(m, &unset, f);
+        if (k != 0)
+                return k;
+        k = sd_bus_message_read_basic(m, 't', &if_version);
+        if (k < 0)
+                return k;
+        k = find_live(manager, service, token, &s, f);
+        if (k != 0)
+                return k;
+
+        k = pending_new(&p, manager, call, pending_reply_version);
+        if (k < 0)
+                return k;
+        k = change_new(&c, manager->table);
+        if (k < 0)
+                return k;
+        k = set_attributes(c, s, &set, &unset, if_version, &p->number, f);
+        if (k != 0)
+                return k;
+
+        pending_submit(TAKE_PTR(p), TAKE_PTR(c));
+        return 0;
+}
+
+static void copy_host(Pending *p, const Options *o) {
+        if (o->host.size < sizeof(p->host) && o->host.size > 0)
+                memcpy(p->host, o->host.data, o->host.size);
+}
+
+HANDLER(api_rotate) {
+        OPTIONS_DONE Options o = {};
+        _cleanup_(pending_freep) Pending *p = NULL;
+        _cleanup_(change_freep) Change *c = NULL;
+        Manager *manager = userdata;
+        Now now = manager_now(manager);
+        const Service *service;
+        Slice token;
+        int k;
+
+        k = read_token(manager, call, m, &service, &token, f);
+        if (k != 0)
+                return k;
+        k = args_options(m, OPTIONS_ROTATE, &o, f);
+        if (k != 0)
+                return k;
+        if (o.has & OPTIONS_CREATE_RIGHT) {
+                k = api_require(call, service, RIGHT_CREATE, f);
+                if (k != 0)
+                        return k;
+        }
+
+        k = pending_new(&p, manager, call, pending_reply_token);
+        if (k < 0)
+                return k;
+        p->service = service;
+        copy_host(p, &o);
+        k = change_new(&c, manager->table);
+        if (k < 0)
+                return k;
+        k = rotate_session(c, manager->table, service, token, &o, bus_client_caller(bus_call_client(call))->uid, &now, &p->session,
+                           &p->token, f);
+        if (k != 0)
+                return k;
+
+        pending_submit(TAKE_PTR(p), TAKE_PTR(c));
+        return 0;
+}
+
+/* Idempotent: what is not there is ended. A session that somebody else is ending is waited for: the reply says that it is gone. */
+HANDLER(api_logout) {
+        _cleanup_(pending_freep) Pending *p = NULL;
+        _cleanup_(change_freep) Change *c = NULL;
+        Manager *manager = userdata;
+        const Service *service;
+        Session *s;
+        Slice token;
+        int k;
+
+        k = read_token(manager, call, m, &service, &token, f);
+        if (k != 0)
+                return k;
+        s = session_by_token(manager->table, service, token, false);
+        if (!s)
+                return bus_call_reply(call, "");
+
+        k = pending_new(&p, manager, call, pending_reply_empty);
+        if (k < 0)
+                return k;
+        k = change_new(&c, manager->table);
+        if (k < 0)
+                return k;
+        k = change_remove(c, s, REASON_LOGOUT);
+        if (k < 0)
+                return k;
+
+        pending_submit(TAKE_PTR(p), TAKE_PTR(c));
+        return 0;
+}
+
+HANDLER(api_touch) {
+        _cleanup_(strings_done) Strings ids = {};
+        Manager *manager = userdata;
+        uint64_t now = manager_now(manager).steady;
+        const Service *service;
+        int k;
+
+        k = api_service(manager, call, m, RIGHT_RESOLVE, &service, f);
+        if (k != 0)
+                return k;
+        k = args_strings(m, &ids);
+        if (k < 0)
+                return k;
+
+        for (size_t i = 0; i < ids.n; i++) {
+                Session *s;
+                Record r;
+                Ident id;
+
+                if (!ident_parse(ids.items[i].data, ids.items[i].size, &id))
+                        return fault(f, FAULT_INVALID_ARGUMENT, "ids: a session id is 32 lower-case hex digits");
+                s = table_find(manager->table, &id);
+                if (!s)
+                        continue;
+                session_view(s, &r);
+                if (slice_equal(r.service, slice_of(service->name)) && verdict_live(&r, now))
+                        table_touch(manager->table, s, now, service->touch_usec);
+        }
+
+        return bus_call_reply(call, "");
+}

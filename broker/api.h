@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The D-Bus API: handlers unpack, check rights, call the rules, reply. userdata is the Manager. api.c has the table of
+ * contents; the handlers stand in api-*.c by what they are about.
+ */
+#pragma once
+
+#include "args.h"
+#include "bus.h"
+#include "create.h"
+#include "manager.h"
+
+extern const BusObject api_objects[];
+
+#define HANDLER(name) int name(BusCall *call, sd_bus_message *m, void *object, void *userdata, Fault *f)
+
+/* api-login.c: sessions begin */
+HANDLER(api_login);
+HANDLER(api_create_session);
+void api_client_gone(void *userdata, BusClient *client);
+/* Shutdown: logins still in progress are answered Unavailable. */
+void api_cancel_logins(Manager *m);
+
+/* api-token.c: whoever holds a token */
+HANDLER(api_resolve);
+HANDLER(api_set_attributes);
+HANDLER(api_rotate);
+HANDLER(api_logout);
+HANDLER(api_touch);
+
+/* api-list.c: looking */
+HANDLER(api_get_session);
+HANDLER(api_list_sessions);
+int api_find_session(void *userdata, const BusClient *client, const char *child, void **ret, Fault *f);
+int api_session_children(void *userdata, const BusClient *client, char ***ret);
+
+/* api-revoke.c: ending and roles */
+HANDLER(api_revoke_session);
+HANDLER(api_revoke);            /* of org.websess1.Session */
+HANDLER(api_revoke_user);
+HANDLER(api_revoke_all);
+HANDLER(api_set_roles);
+HANDLER(api_set_user_roles);
+
+/* api-machine.c: the broker itself */
+HANDLER(api_subscribe);
+HANDLER(api_unsubscribe);
+HANDLER(api_backup);
+HANDLER(api_reload);
+extern const BusProperty api_manager_properties[];
+
+/* api-events.c: what is told to the journal and to subscribers */
+extern const TableEvents api_events;
+
+/* ---- shared by the handlers ---- */
+
+/* Read a service's name, find its policy, and see that the caller has the right. */
+int api_service(Manager *m, BusCall *call, sd_bus_message *message, Right right, const Service **ret, Fault *f);
+int api_service_by_name(Manager *m, Slice name, const Service **ret, Fault *f);
+int api_require(BusCall *call, const Service *s, Right right, Fault *f);
+int api_require_root(BusCall *call, const char *what, Fault *f);
+/* May the caller see and end this session: Manage on its service, or his own uid? */
+bool api_may_manage(const Manager *m, const Caller *caller, const Record *r);
+
+/* A change that a call waits for. */
+typedef struct Pending Pending;
+typedef int (*PendingReply)(Pending *p);
+
+struct Pending {
+        Manager *manager;
+        BusCall *call;
+        PendingReply reply;             /* after the commit; a negative errno is answered for it */
+        Session *session;               /* with a record; kept readable until the reply */
+        Token token;                    /* wiped */
+        const Service *service;         /* policy is referenced */
+        Policy *policy;
+        char host[REMOTE_HOST_MAX + 1];
+        uint64_t number;                /* a version, or how many */
+        bool has_token;
+};
+
+int pending_new(Pending **ret, Manager *m, BusCall *call, PendingReply reply);
+Pending *pending_free(Pending *p);
+DEFINE_CLEANUP(Pending *, pending_free)
+void pending_submit(Pending *p, Change *c);     /* takes both */
+
+int pending_reply_empty(Pending *p);
+int pending_reply_version(Pending *p);          /* t */
+int pending_reply_count(Pending *p);            /* u */
+int pending_reply_token(Pending *p);            /* s, a{sv} */
+
+/* What a failed commit means to a caller. */
+void api_store_fault(int error, Fault *f);
+
+/* ---- api-dict.c ---- */
+/* Append a{sv}, the session dictionary; set_cookie may be NULL. */
+int api_append_session(sd_bus_message *m, const Record *r, const char *set_cookie);
+extern const BusProperty api_session_properties[];

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Wiring, start and stop. Order of the start: policy, lock and database, sessions into memory, helpers, then callers. Order of the stop: no further
+ * calls, logins finish, everything is committed and answered, then exit.
+ */
+#include "manager.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <systemd/sd-daemon.h>
+
+#include "api.h"
+#include "cleanup.h"
+#include "log.h"
+#include "sockets.h"
+#include "span.h"
+
+#define MARK_EVERY_USEC (60 * USEC_PER_SEC)     /* how much life a power cut may give or take when the wall clock steps */
+#define STOP_LOGINS_USEC (5 * USEC_PER_SEC)     /* how long a stop waits for passwords that are being checked */
+#define FLUSH_USEC (2 * USEC_PER_SEC)
+
+DEFINE_CLEANUP(Manager *, manager_free)
+
+Now manager_now(const Manager *m) {
+        return steady_now(&m->steady);
+}
+
+void manager_update_status(Manager *m) {
+        (void) sd_notifyf(false, "STATUS=%llu sessions, %zu services%s%s", (unsigned long long) (m->table ? m->table->n_visible : 0),
+                          m->policy->n_services, m->store_failed ? "; the store cannot write" : "",
+                          m->policy_refused ? "; the policy on disk is refused, the one before is in force" : "");
+}
+
+/* ---- policy ---- */
+
+static AuthOptions auth_options(const Manager *m, const char *socket_path) {
+        const Settings *s = &m->policy->settings;
+
+        return (AuthOptions) {
+                .socket_path = socket_path,
+                .idle_helpers = s->idle_helpers, .max_helpers = s->max_helpers,
+                .timeout_usec = s->login_timeout_usec, .failure_floor_usec = s->failure_delay_usec,
+        };
+}
+
+static BusLimits bus_limits(const Manager *m) {
+        const Settings *s = &m->policy->settings;
+
+        return (BusLimits) {
+                .max_connections = s->max_connections, .max_connections_per_user = s->max_connections_per_user,
+                .max_pending_per_user = s->max_pending_per_user, .max_bytes_per_user = s->max_bytes_per_user,
+        };
+}
+
+int manager_reload(Manager *m, Fault *f) {
+        Policy *p = NULL;
+        AuthOptions auth;
+        BusLimits limits;
+        int r;
+
+        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) manager_now(m).boottime);
+        r = policy_load(&p, m->configuration_directory, f);
+        m->policy_refused = r != 0;
+        if (r == 0) {
+                policy_unref(m->policy);
+                m->policy = p;
+                auth = auth_options(m, NULL);
+                authenticator_set_options(m->authenticator, &auth);
+                limits = bus_limits(m);
+                bus_set_limits(m->bus, &limits);
+                log_event(LOG_EVENT_POLICY_LOADED, LOG_INFO, LOG_NO_FIELDS, "Policy of %zu services loaded from %s", m->policy->n_services,
+                          m->configuration_directory);
+        } else if (r > 0)
+                log_event(LOG_EVENT_POLICY_REFUSED, LOG_ERR, LOG_NO_FIELDS, "Policy refused, the one before stays in force: %s", f->text);
+        else
+                log_error(r, "Cannot read the policy in %s", m->configuration_directory);
+
+        (void) sd_notify(false, "READY=1");
+        manager_update_status(m);
+        return r;
+}
+
+/* ---- the store's side of the loop ---- */
+
+/* A disk that has room again is noticed by the next change that goes through. */
+static void check_recovery(Manager *m) {
+        StoreStatus s;
+
+        if (!m->store_failed)
+                return;
+        store_status(m->store, &s);
+        if (s.last_error != 0)
+                return;
+        m->store_failed = false;
+        log_event(LOG_EVENT_STORE_RECOVERED, LOG_NOTICE, LOG_NO_FIELDS, "The store can write again");
+        manager_update_status(m);
+}
+
+static int on_store(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        Manager *m = userdata;
+
+        store_collect(m->store);
+        if (store_is_dead(m->store)) {
+                /* What is on the disk is not known any more: only a new start, from the disk, is to be believed. */
+                log_event(LOG_EVENT_STORE_FAILED, LOG_CRIT, LOG_NO_FIELDS, "Input/output error while committing to %s: starting anew",
+                          m->state_directory);
+                m->exit_status = EXIT_FAILURE;
+                return sd_event_exit(m->event, 0);
+        }
+        check_recovery(m);
+        return 0;
+}
+
+static void write_mark(Manager *m) {
+        Now now = manager_now(m);
+        SteadyMark mark = steady_mark(&m->steady, &now);
+        StoreChange *c = NULL;
+
+        if (store_change_new(&c) < 0 || store_change_mark(c, &mark) < 0) {
+                store_change_free(c);
+                return;
+        }
+        store_submit(m->store, c, NULL, NULL);
+}
+
+static int on_mark(sd_event_source *source, uint64_t usec, void *userdata) {
+        Manager *m = userdata;
+
+        write_mark(m);
+        manager_update_status(m);
+        (void) sd_event_source_set_time(source, usec + MARK_EVERY_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* The wall clock was stepped (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET): what the store knows of it is out of date. */
+static int arm_clock(int fd) {
+        struct itimerspec never = { .it_value.tv_sec = INT32_MAX };
+
+        return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) < 0 ? -errno : 0;
+}
+
+static int on_clock(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        uint64_t n;
+
+        (void) !read(fd, &n, sizeof(n));
+        (void) arm_clock(fd);
+        write_mark(userdata);
+        return 0;
+}
+
+static int watch_clock(Manager *m) {
+        _cleanup_close_ int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+        int r;
+
+        if (fd < 0)
+                return -errno;
+        r = arm_clock(fd);
+        if (r < 0)
+                return r;
+        r = sd_event_add_io(m->event, &m->clock_source, fd, EPOLLIN, on_clock, m);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_io_fd_own(m->clock_source, true);
+        if (r < 0)
+                return r;
+        TAKE_FD(fd);
+        return 0;
+}
+
+/* ---- loading ---- */
+
+typedef struct Loading {
+        Manager *manager;
+        uint64_t now, damaged;
+} Loading;
+
+static int load_one(void *userdata, const Ident *id, const void *data, size_t size) {
+        Loading *l = userdata;
+        char text[IDENT_HEX_SIZE + 1];
+        int r;
+
+        r = table_load(l->manager->table, id, data, size, l->now);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0) {
+                ident_format(id, text);
+                log_event(LOG_EVENT_RECORD_DAMAGED, LOG_ERR, &(LogFields) { .session = text, .uid = -1 },
+                          "The record of session %s is damaged: the session is ended", text);
+                l->damaged++;
+        }
+        return 0;
+}
+
+static int open_store(Manager *m, Fault *f) {
+        const Settings *s = &m->policy->settings;
+        uint8_t boot_id[16];
+        Loading l = { .manager = m };
+        SteadyMark mark;
+        bool marked;
+        Now now;
+        int r;
+
+        r = store_open(&m->store, &(StoreOptions) {
+                .directory = m->state_directory, .max_bytes = s->store_max_bytes, .reserve_bytes = s->store_reserve_bytes,
+                .checker = "/proc/self/exe",
+        }, f);
+        if (r != 0)
+                return r;
+        r = steady_boot_id(boot_id);
+        if (r < 0)
+                return r;
+
+        now = steady_now(&(Steady) {});
+        marked = store_mark(m->store, &mark);
+        m->steady = steady_from_mark(marked ? &mark : NULL, boot_id, now.realtime, now.boottime);
+        l.now = manager_now(m).steady;
+
+        r = table_new(&m->table, m->store, l.now, &api_events, m);
+        if (r < 0)
+                return r;
+        r = store_load(m->store, load_one, &l);
+        if (r < 0)
+                return r;
+        r = store_start(m->store);
+        if (r < 0)
+                return r;
+        write_mark(m);
+        return sweep_new(&m->sweep, m->event, m->table, &m->steady);
+}
+
+/* ---- stopping ---- */
+
+static bool is_idle(Manager *m) {
+        return TAILQ_EMPTY(&m->logins);
+}
+
+static int finish(Manager *m) {
+        api_cancel_logins(m);
+        sweep_write_touches(m->sweep);
+        write_mark(m);
+        store_drain(m->store);
+        (void) bus_flush(m->bus, FLUSH_USEC);
+        log_event(LOG_EVENT_STOPPING, LOG_INFO, LOG_NO_FIELDS, "Stopped with %llu sessions", (unsigned long long) m->table->n_visible);
+        return sd_event_exit(m->event, 0);
+}
+
+static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
+        return finish(userdata);
+}
+
+static int on_stop_idle(sd_event_source *source, void *userdata) {
+        Manager *m = userdata;
+
+        return m->stopping && is_idle(m) ? finish(m) : 0;
+}
+
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
+        Manager *m = userdata;
+
+        if (m->stopping)
+                return finish(m);
+        m->stopping = true;
+        (void) sd_notify(false, "STOPPING=1\nSTATUS=Finishing what was asked");
+        bus_stop_reading(m->bus);
+        if (is_idle(m))
+                return finish(m);
+        return sd_event_add_time_relative(m->event, &m->drain_source, CLOCK_BOOTTIME, STOP_LOGINS_USEC, 0, on_stop_timeout, m);
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
+        Fault f = {};
+
+        (void) manager_reload(userdata, &f);
+        return 0;
+}
+
+/* ---- life ---- */
+
+static int watch_signals(Manager *m) {
+        static const struct { int number; sd_event_signal_handler_t handler; } signals[] = {
+                { SIGTERM, on_stop }, { SIGINT, on_stop }, { SIGHUP, on_reload },
+        };
+        sigset_t set;
+
+        sigemptyset(&set);
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
+                sigaddset(&set, signals[i].number);
+        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+                return -errno;
+        /* a peer that hangs up is an error of write(2), not the end of the broker */
+        (void) signal(SIGPIPE, SIG_IGN);
+
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
+                int r = sd_event_add_signal(m->event, NULL, signals[i].number, signals[i].handler, m);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int watch(Manager *m) {
+        sd_event_source *idle = NULL;
+        int r;
+
+        r = sd_event_add_io(m->event, &m->store_source, store_fd(m->store), EPOLLIN, on_store, m);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(m->event, &m->store_mark_source, CLOCK_BOOTTIME, MARK_EVERY_USEC, USEC_PER_SEC, on_mark, m);
+        if (r < 0)
+                return r;
+        r = watch_clock(m);
+        if (r < 0)
+                return r;
+        r = sd_event_add_post(m->event, &idle, on_stop_idle, m);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_floating(idle, true);
+        sd_event_source_unref(idle);
+        return r;
+}
+
+static int start_helpers(Manager *m, Fault *f) {
+        _cleanup_free_ char *path = NULL;
+        AuthOptions options;
+        int r;
+
+        r = socket_path(m->runtime_directory, "pam.sock", &path, f);
+        if (r != 0)
+                return r;
+        options = auth_options(m, path);
+        return authenticator_new(&m->authenticator, m->event, &options);
+}
+
+static int start_bus(Manager *m, Fault *f) {
+        int fd, r;
+
+        r = socket_listen(m->runtime_directory, &fd, f);
+        if (r != 0)
+                return r;
+        r = bus_new(&m->bus, m->event, &(BusOptions) {
+                .socket_fd = fd, .address = NULL, .objects = api_objects, .userdata = m, .limits = bus_limits(m), .gone = api_client_gone,
+        });
+        return r < 0 ? r : bus_start(m->bus);
+}
+
+static int copy_options(Manager *m, const ManagerOptions *o) {
+        m->configuration_directory = strdup(o->configuration_directory);
+        m->state_directory = strdup(o->state_directory);
+        m->runtime_directory = strdup(o->runtime_directory);
+        return m->configuration_directory && m->state_directory && m->runtime_directory ? 0 : -ENOMEM;
+}
+
+int manager_new(Manager **ret, const ManagerOptions *o, Fault *f) {
+        _cleanup_(manager_freep) Manager *m = calloc(1, sizeof(*m));
+        int r;
+
+        if (!m)
+                return -ENOMEM;
+
+        TAILQ_INIT(&m->logins);
+        r = copy_options(m, o);
+        if (r < 0)
+                return r;
+        r = policy_load(&m->policy, m->configuration_directory, f);
+        if (r != 0)
+                return r;
+        r = sd_event_default(&m->event);
+        if (r < 0)
+                return r;
+        r = watch_signals(m);
+        if (r < 0)
+                return r;
+        r = open_store(m, f);
+        if (r != 0)
+                return r;
+        m->started = manager_now(m).realtime;
+        r = accounts_new(&m->accounts, m->event);
+        if (r < 0)
+                return r;
+        r = watch(m);
+        if (r < 0)
+                return r;
+        r = start_helpers(m, f);
+        if (r != 0)
+                return r;
+        r = start_bus(m, f);
+        if (r != 0)
+                return r;
+
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+int manager_run(Manager *m) {
+        int r;
+
+        (void) sd_event_set_watchdog(m->event, true);
+        (void) sd_notify(false, "READY=1");
+        manager_update_status(m);
+        log_event(LOG_EVENT_STARTED, LOG_INFO, LOG_NO_FIELDS, "websessd %s serves %llu sessions of %zu services", WEBSESS_VERSION,
+                  (unsigned long long) m->table->n_visible, m->policy->n_services);
+
+        r = sd_event_loop(m->event);
+        if (r < 0) {
+                log_error(r, "The event loop failed");
+                return EXIT_FAILURE;
+        }
+        return r > 0 ? r : m->exit_status;
+}
+
+Manager *manager_free(Manager *m) {
+        if (!m)
+                return NULL;
+
+        /* calls hold sessions, sessions' changes hold calls: the store lets go of its changes first */
+        sd_event_source_disable_unref(m->store_source);
+        sd_event_source_disable_unref(m->store_mark_source);
+        sd_event_source_disable_unref(m->clock_source);
+        sd_event_source_disable_unref(m->drain_source);
+        if (m->bus)
+                api_cancel_logins(m);
+        sweep_free(m->sweep);
+        m->authenticator = authenticator_free(m->authenticator);
+        m->accounts = accounts_free(m->accounts);
+        m->bus = bus_free(m->bus);
+        m->store = store_free(m->store);
+        table_free(m->table);
+        policy_unref(m->policy);
+        sd_event_unref(m->event);
+        free(m->configuration_directory);
+        free(m->state_directory);
+        free(m->runtime_directory);
+        free(m);
+        return NULL;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The broker as one object: it owns the policy, the store, the table, the bus, the authenticator and their wiring. No globals:
+ * everything that serves a call is reached from here.
+ */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "accounts.h"
+#include "authenticator.h"
+#include "bus.h"
+#include "policy.h"
+#include "steady.h"
+#include "store.h"
+#include "sweep.h"
+#include "table.h"
+
+typedef struct Login Login;
+
+typedef struct Manager {
+        sd_event *event;
+        char *configuration_directory, *state_directory, *runtime_directory;
+        Policy *policy;
+        Store *store;
+        sd_event_source *store_source, *store_mark_source, *clock_source, *drain_source;
+        Steady steady;
+        Table *table;
+        Sweep *sweep;
+        Accounts *accounts;
+        Authenticator *authenticator;
+        Bus *bus;
+        TAILQ_HEAD(, Login) logins;     /* in progress */
+        uint64_t started;               /* CLOCK_REALTIME, µs */
+        int exit_status;
+        bool stopping;
+        bool store_failed;              /* the last change could not be committed */
+        bool policy_refused;            /* the files on disk are not what is in force */
+        bool has_backup;                /* one is being made */
+} Manager;
+
+typedef struct ManagerOptions {
+        const char *configuration_directory, *state_directory, *runtime_directory;
+} ManagerOptions;
+
+/* 0; a FAULT_* with f (a policy that is refused, a database that cannot be used, a socket path that is too long); a negative errno. */
+int manager_new(Manager **ret, const ManagerOptions *options, Fault *f);
+Manager *manager_free(Manager *m);
+
+int manager_run(Manager *m);            /* until SIGTERM; returns the exit status */
+
+Now manager_now(const Manager *m);
+int manager_reload(Manager *m, Fault *f);
+void manager_update_status(Manager *m); /* what `systemctl status` shows */
