@@ -92,6 +92,9 @@ static int answer(Exchange *x, const struct pam_message *message, char **ret) {
 static int converse(int n, const struct pam_message **messages, struct pam_response **ret, void *appdata) {
         struct pam_response *responses;
 
+        /* Some modules free what they find here even after an error, and some pass NULL with a message that asks nothing. */
+        if (ret)
+                *ret = NULL;
         if (n <= 0 || n > PAM_MAX_NUM_MSG)
                 return PAM_CONV_ERR;
         responses = calloc((size_t) n, sizeof(*responses));
@@ -105,7 +108,10 @@ static int converse(int n, const struct pam_message **messages, struct pam_respo
                         return r;
                 }
         }
-        *ret = responses;       /* the module's from here on */
+        if (ret)
+                *ret = responses;       /* the module's from here on */
+        else
+                free_responses(responses, n);
         return PAM_SUCCESS;
 }
 

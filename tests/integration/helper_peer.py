@@ -56,7 +56,7 @@ def decode(packet):
 class Helpers:
     """websess-pam behind a socket, started for each connection as its unit does, with a policy and PAM services of its own."""
 
-    def __init__(self, options=(), environment=()):
+    def __init__(self, options=(), environment=(), config=True):
         self.folder = tempfile.TemporaryDirectory(prefix="websess-helper-")
         self.path = os.path.join(self.folder.name, "pam.sock")
         self.confdir = self.make_folder("pam.d")
@@ -65,10 +65,10 @@ class Helpers:
         self.stack("websess", "auth required pam_permit.so", "account required pam_permit.so")
         command = ["systemd-socket-activate", "--seqpacket", "-a", "-l", self.path]
         command += [argument for name in environment for argument in ("-E", name)]
-        command += [HELPER, "--pam-confdir=" + self.confdir, "--config=" + self.policy, *options]
+        command += [HELPER, "--pam-confdir=" + self.confdir, *(["--config=" + self.policy] if config else []), *options]
         self.log = open(os.path.join(self.folder.name, "log"), "w+b")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=self.log, start_new_session=True)
-        self.wait_for(lambda: os.path.exists(self.path))
+        self.wait_for(lambda: "Listening on" in self.log_text())
 
     def make_folder(self, *names):
         path = os.path.join(self.folder.name, *names)
