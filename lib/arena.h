@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A buffer that only grows: bytes are put one behind the other and named by their offset, since growing moves them.
+ * Emptied it keeps its memory, so a reused one allocates nothing. May hold secrets: whatever it lets go of is wiped.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct Arena {
+        char *data;
+        size_t used, size;
+} Arena;
+
+#define ARENA_NONE ((size_t) -1)
+
+/* Append size bytes and a NUL. 0 or -ENOMEM. */
+int arena_add(Arena *a, const void *data, size_t size, size_t *ret_offset);
+
+/* Append size bytes without a NUL, to go on with what was appended last. 0 or -ENOMEM. */
+int arena_append(Arena *a, const void *data, size_t size);
+
+void arena_clear(Arena *a);
+void arena_done(Arena *a);
+
+/* NULL for ARENA_NONE. */
+static inline const char *arena_at(const Arena *a, size_t offset) {
+        return offset == ARENA_NONE ? NULL : a->data + offset;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* Arguments of calls. Owns nothing. */
+#include <string.h>
+
+#include "arguments.h"
+#include "validate.h"
+
+int token_text(TokenText *out, const char *token, size_t size) {
+        Fault f = {};
+
+        if (!token)
+                size = 0;
+        if (validate_token_text(slice(token ?: "", size), &f) != 0)
+                return error_fault(&f);
+        if (size > 0)
+                memcpy(out->data, token, size);
+        out->data[size] = '\0';
+        out->size = size;
+        return 0;
+}
+
+void token_text_done(TokenText *t) {
+        wipe(t, sizeof(*t));
+}
+
+int append_strings(sd_bus_message *m, const char *const *strings, size_t n) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "s");
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = sd_bus_message_append(m, "s", strings[i] ?: "");
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int append_option(sd_bus_message *m, const char *key, const char *value) {
+        return value ? sd_bus_message_append(m, "{sv}", key, "s", value) : 0;
+}
+
+int check_text_argument(const char *what, const char *text) {
+        if (!text)
+                return error_set(FAULT_INVALID_ARGUMENT, "%s is missing", what);
+        if (strnlen(text, 4097) > 4096)
+                return error_set(FAULT_INVALID_ARGUMENT, "%s is too long", what);
+        if (!utf8_valid(text, strlen(text)))
+                return error_set(FAULT_INVALID_ARGUMENT, "%s holds malformed UTF-8, which is not allowed", what);
+        return 0;
+}

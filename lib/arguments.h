@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* Arguments of calls, checked and copied: what is handed in may point into the very session value that a call fills. */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "error.h"
+#include "token.h"
+
+typedef struct TokenText {
+        char data[TOKEN_MAX + 1];
+        size_t size;
+} TokenText;
+
+/* 0 or FAULT_INVALID_ARGUMENT with the error text set. NULL is an empty one. */
+int token_text(TokenText *out, const char *token, size_t size);
+void token_text_done(TokenText *t);
+
+/* An `as` of n strings. NULL stands for "" . 0 or a negative errno. */
+int append_strings(sd_bus_message *m, const char *const *strings, size_t n);
+
+/* {sv} of one string; nothing where value is NULL. */
+int append_option(sd_bus_message *m, const char *key, const char *value);
+
+/* 0, or FAULT_INVALID_ARGUMENT when a string is missing, or not what a D-Bus message can carry. */
+int check_text_argument(const char *what, const char *text);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connections that nobody uses at the moment. Slots are taken and filled with one atomic exchange each: there is no
+ * lock that a fork could leave held in the child.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "conn.h"
+
+#define POOL_SIZE 32u
+
+typedef struct Pool {
+        _Atomic(Conn *) slots[POOL_SIZE];
+} Pool;
+
+/* An idle connection of this process, the caller's from here on; NULL when there is none. */
+Conn *pool_take(Pool *p);
+
+/* Hand one back that is in order and has no message out. One too many is closed. */
+void pool_put(Pool *p, Conn *c);
+
+void pool_done(Pool *p);

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finding sessions: the request path. A call to the broker today; a look-up in shared memory goes in front of look_up(),
+ * fills the same session value and leaves what it cannot answer to the call. Owns nothing.
+ */
+#include <string.h>
+
+#include "client.h"
+
+typedef struct Request {
+        const char *service;
+        const TokenText *token;
+        const Need *need;
+} Request;
+
+static int append_request(sd_bus_message *m, const Call *call) {
+        const Request *q = call->in;
+        int r;
+
+        r = sd_bus_message_append(m, "ss", q->service, q->token->data);
+        return r < 0 ? r : need_append(m, q->need);
+}
+
+static bool has_one_of(const websess_session *s, const Need *need) {
+        for (size_t i = 0; i < need->n_roles; i++)
+                if (websess_session_has_role(s, need->roles[i].data))
+                        return true;
+        return false;
+}
+
+static int read_reply(sd_bus_message *m, const Call *call) {
+        const Request *q = call->in;
+        websess_session *s = call->out;
+        int r;
+
+        websess_session_clear(s);
+        r = session_read(s, m);
+        if (r < 0)
+                return r;
+        session_keep_token(s, q->token->data, q->token->size, false);
+        /* Only the policy's AdminRole passes where none of the roles is there. */
+        s->admin = q->need->n_roles > 0 && !has_one_of(s, q->need);
+        return 0;
+}
+
+static int look_up(websess *w, const TokenText *token, const Need *need, websess_session *s) {
+        Request q = { .service = client_service(w, NULL), .token = token, .need = need };
+        Call call = { .member = "Resolve", .secret = true, .append = append_request, .read = read_reply, .in = &q, .out = s };
+
+        if (!q.service)
+                return FAULT_INVALID_ARGUMENT;
+        if (token->size == 0)
+                return error_set(FAULT_NO_SESSION, "%s", fault_text(FAULT_NO_SESSION));
+        return client_call(w, &call);
+}
+
+int client_resolve_plain(websess *w, const TokenText *token, const websess_need *need, websess_session *s) {
+        return look_up(w, token, &need->need, s);
+}
+
+/* The daemon's need and the call's: both. Two sets of roles are looked at in turn, since one call asks for any one of a
+ * set; the second call is made only when the session's own roles do not decide, that is for an administrator. */
+static int resolve(websess *w, const TokenText *token, const websess_need *need, websess_session *s) {
+        Need both = need_both(need, w->need), own;
+        int r;
+
+        r = look_up(w, token, &both, s);
+        if (r != 0 || !need || !w->need || need->need.n_roles == 0 || w->need->need.n_roles == 0)
+                return r;
+        if (s->admin || has_one_of(s, &w->need->need))
+                return 0;
+        own = w->need->need;
+        own.flags |= NEED_NO_TOUCH;
+        return look_up(w, token, &own, s);
+}
+
+int websess_resolve(websess *w, const char *token, size_t len, const websess_need *need, websess_session *s) {
+        _cleanup_(token_text_done) TokenText text = {};
+        int r;
+
+        if (!w || !s)
+                return error_set(FAULT_INVALID_ARGUMENT, "There is no %s", w ? "session value to fill" : "handle");
+        r = token_text(&text, token, len);
+        if (r == 0)
+                r = resolve(w, &text, need, s);
+        if (r != 0)
+                websess_session_clear(s);
+        return r;
+}
+
+int websess_resolve_cookie(websess *w, const char *cookie_header, size_t len, const websess_need *need, websess_session *s) {
+        const char *token = NULL;
+        size_t size = 0;
+        int r;
+
+        r = websess_cookie_token(w, cookie_header, len, &token, &size);
+        if (r != 0) {
+                websess_session_clear(s);
+                return r;
+        }
+        return websess_resolve(w, token, size, need, s);
+}
+
+int websess_require(const websess_session *s, const websess_need *need) {
+        static const Need login;
+        Fault f = {};
+        int r;
+
+        if (!s || !s->loaded)
+                return error_set(FAULT_NO_SESSION, "%s", fault_text(FAULT_NO_SESSION));
+        r = session_require(s, need ? &need->need : &login, &f);
+        return r != 0 ? error_fault(&f) : 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a session value is inside: the session as fields, with its text in buffers that are used again. Filled from a
+ * session dictionary of the broker (session-read.c); a look-up in shared memory will fill the same fields.
+ */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "arena.h"
+#include "error.h"
+#include "record.h"
+#include "token.h"
+#include "values.h"
+#include "verdict.h"
+
+struct websess_session {
+        bool loaded;
+        bool token_is_new;              /* this call made it: the caller may have it */
+        bool admin;                     /* the broker let it pass a check for roles that it does not have */
+
+        Arena text;                     /* all strings below, by offset; ARENA_NONE where there is none */
+        size_t id, service, user, remote_host, user_agent, creator_unit, set_cookie;
+        size_t roles[ROLES_MAX], methods[METHODS_MAX];
+        size_t n_roles, n_methods;
+        size_t encoded_roles, encoded_roles_size;       /* as in a record, for the verdict */
+
+        uint32_t uid, creator_uid, level;
+        uint64_t created, last_seen, expires, idle_usec, lifetime_end, auth_time, version;
+
+        /* When it was read, by two clocks: the session's age is told without trusting the wall clock afterwards. */
+        uint64_t loaded_realtime, loaded_boottime;
+
+        struct websess_values attributes;
+        struct websess_values pending;  /* set, not yet written */
+        struct websess_values unset;    /* keys taken away, not yet written */
+
+        char token[TOKEN_MAX + 1];      /* what the session was found by; "" for none */
+        size_t token_size;
+};
+
+DEFINE_CLEANUP(websess_session *, websess_session_free)
+
+/* Read a session dictionary that stands next in m. The value must be clear. On failure it is clear again. -EBADMSG:
+ * not what the broker sends. */
+int session_read(websess_session *s, sd_bus_message *m);
+
+/* Remember the token that the session was found by, or that was made for it. size is at most TOKEN_MAX. */
+void session_keep_token(websess_session *s, const char *token, size_t size, bool is_new);
+
+/* The verdict on a value that was live when it was read, with the policy's AdminRole unknown but for s->admin. */
+int session_require(const websess_session *s, const Need *need, Fault *f);
