@@ -116,7 +116,8 @@ $(BUILD)/websessd: LIBS := -lsystemd -lcrypto -llmdb -lpcre2-8 -lpsl -lpthread
 $(BUILD)/websessd: $(BUILD)/broker/main.o $(BUILD)/libbroker.a $(BUILD)/libcore.a
 	$(call link,-pie)
 
-$(BUILD)/websess-pam: LIBS := -lsystemd -lcrypto -lpcre2-8 -lpsl -lpam
+# The address sanitizer's crypt_r(3) finds the real one only if libcrypt is there from the start, not when a PAM module brings it.
+$(BUILD)/websess-pam: LIBS := -lsystemd -lcrypto -lpcre2-8 -lpsl -lpam $(if $(SANITIZE),-Wl$(comma)--no-as-needed -lcrypt)
 $(BUILD)/websess-pam: $(BUILD)/broker/helper/main.o $(BUILD)/libhelper.a $(BUILD)/libbroker.a $(BUILD)/libcore.a
 	$(call link,-pie)
 
