@@ -172,6 +172,43 @@ static void test_walks_stay_inside(void **state) {
         }
 }
 
+/* Sealed well, counted well, and yet against the limits: what another writer might have written. */
+static void test_S23_limits_hold_when_decoding(void **state) {
+        static const Slice one[] = { { "R", 1 } };
+        static const uint8_t extra[] = { 1, 'b', 'b', 1, 0, 1 };
+        static char large[16 * 1024 - 5];
+        const Attribute whole = { .key = { "k", 1 }, .type = 'y', .bytes = { large, sizeof(large) } };
+        Record r = sample_record(), got;
+        _cleanup_free_ uint8_t *data = NULL, *more = NULL, *attribute = NULL;
+        size_t size, role, n;
+
+        r.roles = one;
+        r.n_roles = 1;
+        r.n_methods = r.n_attributes = 0;
+        data = sample_encode(&r, &size);
+        role = size - 2;
+        assert_int_equal(data[role], 1);
+        data[role] = 0;
+        store_le32(data + 12, (uint32_t) size - 1);
+        sample_reseal(data, size - 1);
+        assert_int_equal(record_decode(data, size - 1, &got), -EBADMSG);
+
+        /* All the bytes of attributes that there may be, and one attribute more. */
+        r.attributes = &whole;
+        r.n_attributes = 1;
+        attribute = sample_encode(&r, &size);
+        assert_int_equal(record_decode(attribute, size, &got), 0);
+        n = sizeof(extra);
+        more = malloc(size + n);
+        assert_non_null(more);
+        memcpy(more, attribute, size);
+        memcpy(more + size, extra, n);
+        store_le32(more + 12, (uint32_t) (size + n));
+        store_le16(more + 134, 2);
+        sample_reseal(more, size + n);
+        assert_int_equal(record_decode(more, size + n, &got), -EBADMSG);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_S18_truncated_at_every_byte),
@@ -179,6 +216,7 @@ int main(void) {
                 cmocka_unit_test(test_S18_every_bit_flipped),
                 cmocka_unit_test(test_S18_every_byte_replaced),
                 cmocka_unit_test(test_S18_random_bytes),
+                cmocka_unit_test(test_S23_limits_hold_when_decoding),
                 cmocka_unit_test(test_L10_newer_format_is_named),
                 cmocka_unit_test(test_walks_stay_inside),
         };
