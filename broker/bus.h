@@ -66,10 +66,11 @@ typedef struct BusObject {
 
 /* ---- life ---- */
 
+/* 0 is no limit. root and the broker's own user are counted but never refused. */
 typedef struct BusLimits {
         unsigned max_connections, max_connections_per_user;
         unsigned max_pending_per_user;          /* calls not yet answered, per uid */
-        uint64_t max_bytes_per_user;            /* bytes of queued replies, per uid */
+        uint64_t max_bytes_per_user;            /* bytes of queued replies and unfinished messages, per uid */
 } BusLimits;
 
 typedef struct BusOptions {
@@ -80,6 +81,7 @@ typedef struct BusOptions {
         BusLimits limits;
         /* A client is gone (disconnected). Kept calls of it are cancelled after this. May be NULL. */
         void (*gone)(void *userdata, BusClient *client);
+        uint64_t timeout_usec;          /* for a handshake, and for a message once begun, on the private socket; 0: 5 s */
 } BusOptions;
 
 int bus_new(Bus **ret, sd_event *event, const BusOptions *options);

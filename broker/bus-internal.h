@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the Bus share: bus.c (life), bus-client.c (callers, signals), bus-call.c (replies), bus-dispatch.c and
+ * bus-standard.c (from a message to a handler), bus-driver.c (org.freedesktop.DBus on the private socket), bus-system.c (the
+ * system bus), listener.c and peer.c (the private socket). For them alone.
+ *
+ * Ownership: the Bus owns its peers and the names it knows on the system bus; each of those owns one reference to its BusClient; each
+ * BusCall holds another. A client whose connection has ended, or whose Bus is freed, has gone = true and bus = NULL: calls that are
+ * still held by somebody stay valid and send nothing.
+ */
+#pragma once
+
+#include <sys/queue.h>
+
+#include "bus.h"
+#include "cleanup.h"
+#include "log.h"
+#include "quota.h"
+#include "websess-names.h"
+
+typedef struct Listener Listener;
+typedef struct Peer Peer;
+typedef struct System System;
+
+/* The broker's own unique name on the private socket: what GetNameOwner says and what every message there bears as sender. */
+#define BUS_PRIVATE_NAME ":1.0"
+#define BUS_SCRATCH_SIZE (16u * 1024u)
+#define BUS_TIMEOUT_USEC UINT64_C(5000000)
+#define BUS_DESCRIPTORS_PER_PEER 3u
+
+LIST_HEAD(PeerList, Peer);
+LIST_HEAD(ClientList, BusClient);
+
+struct Bus {
+        sd_event *event;
+        const BusObject *objects;
+        void *userdata;
+        void (*gone)(void *userdata, BusClient *client);
+        BusLimits limits;
+        uint64_t timeout_usec;
+        Quota *quota;
+        Listener *listener;
+        System *system;
+        struct PeerList peers;
+        struct ClientList subscribers;
+        unsigned n_peers, n_pending;
+        uint64_t last_name;
+        sd_id128_t guid;
+        bool stopped;                   /* bus_stop_reading() was called */
+        unsigned n_complaints;
+        uint64_t complaints_since;
+        uint8_t *scratch;               /* what one peer sent, while it is looked at; wiped after use */
+};
+
+struct BusClient {
+        LIST_ENTRY(BusClient) subscription;
+        unsigned n_refs;
+        Bus *bus;                       /* NULL once gone */
+        Peer *peer;                     /* NULL: on the system bus, or gone */
+        Caller caller;
+        char *name;
+        void *data;
+        unsigned n_pending;             /* calls of its own among the Bus's */
+        bool private, subscribed, gone;
+};
+
+struct BusCall {
+        unsigned n_refs;
+        BusClient *client;
+        sd_bus_message *message;
+        QuotaCharge charge;
+        uint64_t started;
+        bool answered, secret;
+};
+
+/* Where a call is addressed to. */
+typedef struct BusTarget {
+        const BusObject *object;        /* NULL: there is none, but perhaps something below */
+        void *found;                    /* what object->find() gave */
+        const char *path;
+} BusTarget;
+
+/* bus.c */
+uint64_t bus_now(void);                 /* CLOCK_BOOTTIME, µs */
+void bus_complain(Bus *b, LogEvent event, const Caller *c, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* bus-client.c */
+int client_new(BusClient **ret, Bus *b, Caller *caller, const char *name, bool private);        /* takes what caller owns */
+BusClient *client_ref(BusClient *c);
+BusClient *client_unref(BusClient *c);
+void client_disconnect(BusClient *c);   /* tells the upper layer; the owner's reference is not dropped */
+sd_bus *client_connection(const BusClient *c);  /* NULL when gone */
+int client_send(BusClient *c, sd_bus_message *m);       /* 0 also when the client is gone */
+DEFINE_CLEANUP(BusClient *, client_unref)
+
+/* bus-call.c */
+int call_new(BusCall **ret, BusClient *client, sd_bus_message *m);
+int call_error(BusCall *c, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+DEFINE_CLEANUP(BusCall *, bus_call_unref)
+
+/* bus-dispatch.c: everything from a method call to its answer. Never fails: what goes wrong is answered. */
+void bus_dispatch(BusClient *client, sd_bus_message *m);
+const BusInterface *target_interface(const BusTarget *t, const char *name);
+
+/* bus-standard.c: what every object has. Handlers get a BusTarget as their object. */
+extern const BusInterface *const bus_standard_interfaces[];
+
+/* bus-driver.c: what a bus daemon would answer */
+extern const BusObject bus_driver_objects[];
+
+/* bus-system.c */
+int system_new(System **ret, Bus *b, const char *address);
+System *system_free(System *s);
+int system_start(System *s);
+void system_stop_reading(System *s);
+int system_flush(System *s, uint64_t deadline);
+bool system_is_on_bus(const System *s);
+sd_bus *system_connection(const System *s);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by peer.c (life, events, writing) and peer-read.c (bytes in, messages and handshake lines out). */
+#pragma once
+
+#include "bus-internal.h"
+#include "peer.h"
+#include "peer-feed.h"
+#include "peer-wire.h"
+
+/* A message that sd-bus could not write at once. */
+typedef struct Queued {
+        STAILQ_ENTRY(Queued) entry;
+        QuotaCharge charge;
+} Queued;
+
+STAILQ_HEAD(QueuedList, Queued);
+
+struct Peer {
+        LIST_ENTRY(Peer) entry;
+        Bus *bus;
+        BusClient *client;
+        QuotaCharge connection;
+
+        int fd;                         /* until the handshake is done; then feed.bus owns it under this number */
+        sd_event_source *io, *patience, *again;
+        uint32_t events;
+        Feed feed;
+
+        Sasl sasl;
+        bool greeted;                   /* the NUL byte before the handshake has come */
+        size_t handshake_size;
+
+        uint8_t *in;                    /* what came and could not be handled yet */
+        size_t in_size, in_allocated;
+        QuotaCharge in_charge;
+        int fds[WIRE_FDS_MAX];          /* came, and belong to messages not handled yet */
+        unsigned n_fds;
+        bool partial, waiting;          /* in[] begins with an unfinished message; the timer runs for it */
+        bool backlog;                   /* in[] begins with a whole one */
+
+        struct QueuedList queued;
+        uint64_t n_queued;
+
+        bool doomed;                    /* to be freed from the event loop as soon as it turns */
+};
+
+/* peer.c */
+void peer_doom(Peer *p);
+static inline bool peer_is_up(const Peer *p) {
+        return p->feed.bus != NULL;
+}
+bool peer_may_read(const Peer *p);
+int peer_begin(Peer *p);                /* the handshake is done */
+
+/* peer-read.c: read what has come, once, and handle a bounded part of it; or go on with what was left. What goes wrong dooms the peer. */
+void peer_read(Peer *p);
+void peer_handle_backlog(Peer *p);
+void peer_forget_input(Peer *p);

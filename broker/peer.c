@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One private connection: life, events, writing. Owns the socket (with its sd_bus), three event sources and its BusClient.
+ *
+ * A peer that has to go is doomed at once and freed by its own event source later, never below a handler that still works for it.
+ * While replies queue up because it does not read, nothing is read from it.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "creds.h"
+#include "peer-internal.h"
+#include "peer-size.h"
+
+bool peer_may_read(const Peer *p) {
+        return !p->doomed && !p->bus->stopped && p->n_queued == 0;
+}
+
+/* After a doomed peer's sources fail there is nothing left to try: it is freed with the Bus. */
+void peer_doom(Peer *p) {
+        if (p->doomed)
+                return;
+        p->doomed = true;
+        (void) sd_event_source_set_enabled(p->io, SD_EVENT_OFF);
+        (void) sd_event_source_set_enabled(p->patience, SD_EVENT_OFF);
+        (void) sd_event_source_set_enabled(p->again, SD_EVENT_ONESHOT);
+}
+
+static int peer_set_patience(Peer *p, bool on) {
+        int r;
+
+        if (!on)
+                return sd_event_source_set_enabled(p->patience, SD_EVENT_OFF);
+        r = sd_event_source_set_time_relative(p->patience, p->bus->timeout_usec);
+        return r < 0 ? r : sd_event_source_set_enabled(p->patience, SD_EVENT_ONESHOT);
+}
+
+/* Make the event sources agree with the state. */
+static void peer_settle(Peer *p) {
+        bool reads = peer_may_read(p), waits = p->partial && reads;
+        uint32_t events = (reads && !p->backlog ? EPOLLIN : 0) | (p->n_queued > 0 ? EPOLLOUT : 0);
+        int r = 0;
+
+        if (p->doomed)
+                return;
+        if (events != p->events)
+                r = sd_event_source_set_io_events(p->io, events);
+        p->events = events;
+        if (r >= 0 && reads && p->backlog)
+                r = sd_event_source_set_enabled(p->again, SD_EVENT_ONESHOT);
+        if (r >= 0 && peer_is_up(p) && waits != p->waiting) {
+                r = peer_set_patience(p, waits);
+                p->waiting = waits;
+        }
+        if (r < 0)
+                peer_doom(p);
+}
+
+/* sd-bus has written what it could: let go of what is no longer queued. */
+static void peer_count_queued(Peer *p) {
+        uint64_t n = 0;
+
+        (void) sd_bus_get_n_queued_write(p->feed.bus, &n);
+        while (p->n_queued > n) {
+                Queued *q = STAILQ_FIRST(&p->queued);
+
+                STAILQ_REMOVE_HEAD(&p->queued, entry);
+                p->n_queued--;
+                quota_refund(&q->charge);
+                free(q);
+        }
+}
+
+static int peer_charge_queued(Peer *p, sd_bus_message *m) {
+        Queued *q = calloc(1, sizeof(*q));
+        int r;
+
+        if (!q)
+                return -ENOMEM;
+        r = quota_charge(p->bus->quota, &q->charge, p->client->caller.uid, QUOTA_BYTES, message_size(m));
+        if (r != 0) {
+                free(q);
+                return r > 0 ? -EDQUOT : r;
+        }
+        STAILQ_INSERT_TAIL(&p->queued, q, entry);
+        p->n_queued++;
+        return 0;
+}
+
+int peer_send(Peer *p, sd_bus_message *m) {
+        uint64_t n = 0;
+        int r;
+
+        if (p->doomed || !peer_is_up(p))
+                return 0;
+        r = sd_bus_send(p->feed.bus, m, NULL);
+        if (r == -ENOTCONN || r == -ECONNRESET || r == -EPIPE || r == -ENOBUFS) {
+                peer_doom(p);
+                return 0;
+        }
+        if (r < 0)
+                return r;
+        r = sd_bus_get_n_queued_write(p->feed.bus, &n);
+        if (r >= 0 && n == p->n_queued)
+                return 0;
+        if (r >= 0)
+                r = peer_charge_queued(p, m);
+        if (r < 0) {
+                bus_complain(p->bus, LOG_EVENT_QUOTA, &p->client->caller, "connection %s closed: it does not read its replies and signals", p->client->name);
+                peer_doom(p);
+        } else
+                peer_settle(p);
+        return 0;
+}
+
+bool peer_flush(Peer *p) {
+        int r;
+
+        if (p->doomed || p->n_queued == 0)
+                return true;
+        do
+                r = sd_bus_process(p->feed.bus, NULL);
+        while (r > 0);
+        if (r < 0) {
+                peer_doom(p);
+                return true;
+        }
+        peer_count_queued(p);
+        return p->n_queued == 0;
+}
+
+void peer_stop_reading(Peer *p) {
+        peer_settle(p);
+}
+
+int peer_fd(const Peer *p) {
+        return p->fd;
+}
+
+sd_bus *peer_connection(const Peer *p) {
+        return p->doomed ? NULL : p->feed.bus;
+}
+
+static int peer_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        Peer *p = userdata;
+
+        if (revents & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+                peer_flush(p);
+        if (!p->doomed && !p->backlog && peer_may_read(p)) {
+                if (revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
+                        peer_read(p);
+        } else if (revents & (EPOLLHUP | EPOLLERR) && !p->backlog)
+                peer_doom(p);
+        peer_settle(p);
+        return 0;
+}
+
+static int peer_again(sd_event_source *source, void *userdata) {
+        Peer *p = userdata;
+
+        if (p->doomed) {
+                peer_free(p);
+                return 0;
+        }
+        if (peer_may_read(p))
+                peer_handle_backlog(p);
+        peer_settle(p);
+        return 0;
+}
+
+static int peer_impatient(sd_event_source *source, uint64_t usec, void *userdata) {
+        Peer *p = userdata;
+
+        bus_complain(p->bus, LOG_EVENT_HOSTILE_PEER, &p->client->caller, "connection %s closed: %s", p->client->name,
+                     peer_is_up(p) ? "it began a message and did not finish it" : "it did not authenticate in time");
+        peer_doom(p);
+        return 0;
+}
+
+static int peer_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+        uint8_t type;
+
+        p->feed.seen = true;
+        /* Whatever else a client sends, a signal or a reply to nothing, is of no interest */
+        if (!p->doomed && sd_bus_message_get_type(m, &type) >= 0 && type == SD_BUS_MESSAGE_METHOD_CALL)
+                bus_dispatch(p->client, m);
+        return 1;
+}
+
+int peer_begin(Peer *p) {
+        int r;
+
+        r = feed_open(&p->feed, p->fd, p->sasl.fds, p->bus->guid, BUS_PRIVATE_NAME, peer_message, p);
+        if (r < 0)
+                return r;
+        /* Watch the new number before the old one is closed: epoll would go on watching the old one, since the socket lives on */
+        r = sd_event_source_set_io_fd(p->io, p->feed.out);
+        close_fd(p->fd);
+        p->fd = p->feed.out;
+        if (r < 0)
+                return r;
+        p->waiting = false;
+        return peer_set_patience(p, false);
+}
+
+static int peer_watch(Peer *p) {
+        int r;
+
+        p->events = EPOLLIN;
+        r = sd_event_add_io(p->bus->event, &p->io, p->fd, p->events, peer_io, p);
+        if (r >= 0)
+                r = sd_event_add_time_relative(p->bus->event, &p->patience, CLOCK_MONOTONIC, p->bus->timeout_usec, 0, peer_impatient, p);
+        if (r >= 0)
+                r = sd_event_add_defer(p->bus->event, &p->again, peer_again, p);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(p->again, SD_EVENT_OFF);
+        return r;
+}
+
+static int peer_new(Peer **ret, Bus *b, int fd, Caller *caller) {
+        Peer *p = calloc(1, sizeof(*p));
+        char name[32];
+        int r;
+
+        if (!p)
+                return -ENOMEM;
+        p->bus = b;
+        p->fd = -EBADF;
+        STAILQ_INIT(&p->queued);
+        p->sasl.uid = caller->uid;
+        LIST_INSERT_HEAD(&b->peers, p, entry);
+        b->n_peers++;
+        snprintf(name, sizeof(name), ":1.%llu", (unsigned long long) ++b->last_name);
+        r = quota_charge(b->quota, &p->connection, caller->uid, QUOTA_CONNECTIONS, 1);
+        if (r == 0)
+                r = client_new(&p->client, b, caller, name, true);
+        if (r == 0) {
+                p->client->peer = p;
+                p->fd = fd;
+                r = peer_watch(p);
+        }
+        if (r != 0) {
+                p->fd = -EBADF;         /* stays the caller's */
+                peer_free(p);
+                return r;
+        }
+        *ret = p;
+        return 0;
+}
+
+static bool peer_is_privileged(const Caller *c) {
+        return c->uid == 0 || c->uid == geteuid();
+}
+
+void peer_accept(Bus *b, int fd) {
+        Caller caller = CALLER_NONE;
+        Peer *p;
+        int r;
+
+        r = creds_of_socket(fd, &caller);
+        if (r >= 0 && b->limits.max_connections > 0 && b->n_peers >= b->limits.max_connections && !peer_is_privileged(&caller))
+                r = FAULT_TOO_MANY;
+        if (r == 0)
+                r = peer_new(&p, b, fd, &caller);
+        if (r == FAULT_TOO_MANY)
+                bus_complain(b, LOG_EVENT_QUOTA, &caller, "connection refused: too many connections");
+        else if (r < 0)
+                bus_complain(b, LOG_EVENT_INTERNAL, &caller, "connection refused: %s", strerror(-r));
+        if (r != 0)
+                close_fd(fd);
+        caller_done(&caller);
+}
+
+Peer *peer_free(Peer *p) {
+        Queued *q;
+
+        if (!p)
+                return NULL;
+        if (p->client)
+                client_disconnect(p->client);
+        p->io = sd_event_source_disable_unref(p->io);
+        p->patience = sd_event_source_disable_unref(p->patience);
+        p->again = sd_event_source_disable_unref(p->again);
+        if (peer_is_up(p))
+                feed_close(&p->feed);
+        else
+                close_fd(p->fd);
+        peer_forget_input(p);
+        while ((q = STAILQ_FIRST(&p->queued))) {
+                STAILQ_REMOVE_HEAD(&p->queued, entry);
+                quota_refund(&q->charge);
+                free(q);
+        }
+        quota_refund(&p->connection);
+        LIST_REMOVE(p, entry);
+        p->bus->n_peers--;
+        client_unref(p->client);
+        free(p);
+        return NULL;
+}
