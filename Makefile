@@ -81,7 +81,7 @@ $(BUILD)/libtest.a:    $(call objects,$(filter-out tests/unit/test-%,$(wildcard 
 
 PROGRAMS := $(if $(wildcard broker/main.c),$(BUILD)/websessd) \
 	$(if $(wildcard broker/helper/*.c),$(BUILD)/websess-pam) \
-	$(if $(wildcard lib/libwebsess.sym),$(BUILD)/websessctl)
+	$(if $(wildcard broker/ctl/*.c),$(BUILD)/websessctl)
 LIBRARIES := $(if $(wildcard lib/*.c),$(BUILD)/libwebsess.so) $(if $(wildcard pam/*.c),$(BUILD)/pam_websess.so)
 # Test programs: one per unit test, and the tools that the integration and system tests call.
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test-*.c))
