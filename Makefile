@@ -59,8 +59,8 @@ LINK_HARDENING := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 SANITIZERS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 
 ALL_CPPFLAGS = -D_GNU_SOURCE -DWEBSESS_VERSION='"$(VERSION)"' -Iinclude -Ilib -Ilib/core -Ibroker $(CPPFLAGS)
-# One set of position-independent objects serves programs (PIE) and shared objects. Hidden unless marked: a shared object
-# exports what its .sym file lists and nothing else.
+# One set of position-independent objects serves programs (PIE) and shared objects. A shared object exports what its .sym
+# file lists and nothing else: there the sources beside it are visible, and everything else is hidden.
 ALL_CFLAGS = -std=gnu17 -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) $(SANITIZERS) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_HARDENING) -Wl,--as-needed $(SANITIZERS) $(LDFLAGS)
 # Undefined symbols in a shared object are an error; the sanitizers' own come from the program that loads it.
@@ -127,17 +127,18 @@ $(BUILD)/websessctl: $(BUILD)/broker/ctl/main.o $(BUILD)/libctl.a $(BUILD)/libco
 
 # libwebsess.so.1 is the soname, libwebsess.so.VERSION the file; the links beside it are those that programs and linkers ask for.
 SONAME := libwebsess.so.1
-SYMBOLS := $(wildcard lib/libwebsess.sym)
+SYMBOLS := lib/libwebsess.sym
+$(call objects,lib/*.c): private ALL_CFLAGS += -fvisibility=default
 $(BUILD)/libwebsess.so: $(BUILD)/$(SONAME)
 	@ln -sf $(<F) $@
 $(BUILD)/$(SONAME): $(BUILD)/libwebsess.so.$(VERSION)
 	@ln -sf $(<F) $@
 $(BUILD)/libwebsess.so.$(VERSION): LIBS := -lsystemd -lcrypto -lpthread
 $(BUILD)/libwebsess.so.$(VERSION): $(call objects,lib/*.c) $(BUILD)/libcore.a $(SYMBOLS)
-	$(call link,$(SHARED) -Wl$(comma)-soname=$(SONAME) $(SYMBOLS:%=-Wl$(comma)--version-script=%))
+	$(call link,$(SHARED) -Wl$(comma)-soname=$(SONAME) -Wl$(comma)--version-script=$(SYMBOLS))
 
 # A module brings the library along: a program that loads it must not depend on which libwebsess it finds.
-$(BUILD)/pam/%.o: ALL_CFLAGS += -fvisibility=default
+$(call objects,pam/*.c): private ALL_CFLAGS += -fvisibility=default
 $(BUILD)/pam_websess.so: LIBS := -lsystemd -lcrypto -lpam -lpthread
 $(BUILD)/pam_websess.so: $(call objects,pam/*.c) $(BUILD)/libwebsess.a $(BUILD)/libcore.a pam/pam_websess.sym
 	$(call link,$(SHARED) -Wl$(comma)--version-script=pam/pam_websess.sym)
