@@ -140,8 +140,8 @@ static void *carrier_thread(void *userdata) {
         pthread_mutex_lock(&s->mutex);
         b->result = r;
         b->finished = true;
-        pthread_mutex_unlock(&s->mutex);
         store_wake_loop(s);
+        pthread_mutex_unlock(&s->mutex);
         return NULL;
 }
 

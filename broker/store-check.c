@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs the checker (store-verify.c) on the database in a process of its own and makes a fault of what it says. What it prints goes
- * on to standard error; its last line becomes part of the fault's text.
+ * Runs the checker (store-verify.c) on the database in a process of its own and makes a fault of what it says. What it notes on the
+ * way goes on to standard error; the last line of a refusal becomes part of the fault's text instead.
  */
 #include <fcntl.h>
 #include <spawn.h>
@@ -47,7 +47,12 @@ static int fork_checker(const char *path, int output, pid_t *ret) {
         return 0;
 }
 
-/* Pass on what the checker says until it ends; the last line stays in out, without its end. */
+static void pass_on(const char *line) {
+        if (line[0] != '\0')
+                fprintf(stderr, "websessd: store: %s\n", line);
+}
+
+/* Pass on what the checker says until it ends, but for the last line, which stays in out. */
 static void read_last_line(int fd, char *out, size_t size) {
         char *line = NULL;
         size_t capacity = 0;
@@ -61,7 +66,7 @@ static void read_last_line(int fd, char *out, size_t size) {
                 return;
         }
         while ((n = getline(&line, &capacity, f)) > 0) {
-                fprintf(stderr, "websessd: store: %s", line);
+                pass_on(out);
                 snprintf(out, size, "%.*s", (int) (line[n - 1] == '\n' ? n - 1 : n), line);
         }
         free(line);
@@ -101,8 +106,10 @@ int store_check(const char *path, const char *checker, Fault *f) {
         r = run_checker(path, checker, line, sizeof(line), &status);
         if (r < 0)
                 return r;
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+                pass_on(line);
                 return 0;
+        }
         if (WIFSIGNALED(status))
                 return fault(f, FAULT_UNAVAILABLE, "%s: damaged, its check ended by signal %d: %s", path, WTERMSIG(status), advice[1]);
         code = (size_t) WEXITSTATUS(status);

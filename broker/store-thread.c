@@ -182,8 +182,8 @@ static void run_group(Store *s) {
                 note_success(s, &group, used, reserved);
         else
                 note_failure(s, r);
-        pthread_mutex_unlock(&s->mutex);
         store_wake_loop(s);
+        pthread_mutex_unlock(&s->mutex);
 }
 
 /* Wait for something to do; false when the store is being freed and nothing is left. */

@@ -10,6 +10,9 @@
 
 #include "store-internal.h"
 
+/* What LMDB makes of its default of 126 readers. */
+#define LOCK_FILE_SIZE 8192
+
 /* ---- open ---- */
 
 static int refuse_open(int error, const char *path, Fault *f) {
@@ -66,10 +69,27 @@ static int sync_directory(const char *directory) {
         return 0;
 }
 
+/* LMDB maps its lock file shared and writes into it: where the disk has no block for that, the process would die of it. */
+static int allocate_lock_file(const char *path) {
+        _cleanup_close_ int fd = -EBADF;
+        _cleanup_free_ char *lock = NULL;
+
+        if (asprintf(&lock, "%s-lock", path) < 0) {
+                lock = NULL;
+                return -ENOMEM;
+        }
+        fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+                return -errno;
+        return -posix_fallocate(fd, 0, LOCK_FILE_SIZE);
+}
+
 static int open_database(Store *s, const char *path, const StoreOptions *options) {
         int r;
 
-        r = lmdb_open(&s->lmdb, path, options->max_bytes);
+        r = allocate_lock_file(path);
+        if (r == 0)
+                r = lmdb_open(&s->lmdb, path, options->max_bytes);
         if (r == 0)
                 r = read_or_found(s);
         if (r == 0)
@@ -232,13 +252,12 @@ void store_submit(Store *s, StoreChange *c, StoreDone done, void *userdata) {
         if (r < 0) {
                 STAILQ_INSERT_TAIL(&alone, c, entry);
                 store_move_finished(s, &alone, r);
+                store_wake_loop(s);
         } else {
                 STAILQ_INSERT_TAIL(&s->queue, c, entry);
                 pthread_cond_signal(&s->wake);
         }
         pthread_mutex_unlock(&s->mutex);
-        if (r < 0)
-                store_wake_loop(s);
 }
 
 int store_fd(const Store *s) {
@@ -260,8 +279,8 @@ int store_collect(Store *s) {
         StoreChange *c;
         int r;
 
-        (void) eventfd_read(s->event_fd, &count);
         pthread_mutex_lock(&s->mutex);
+        (void) eventfd_read(s->event_fd, &count);
         STAILQ_CONCAT(&list, &s->finished);
         s->failed = false;
         pthread_mutex_unlock(&s->mutex);
