@@ -234,7 +234,7 @@ static int open_store(Manager *m, Fault *f) {
 
 /* ---- stopping ---- */
 
-static bool is_idle(Manager *m) {
+static bool is_idle(const Manager *m) {
         return TAILQ_EMPTY(&m->logins);
 }
 
@@ -242,7 +242,9 @@ static int finish(Manager *m) {
         api_cancel_logins(m);
         sweep_write_touches(m->sweep);
         write_mark(m);
-        store_drain(m->store);
+        do
+                store_drain(m->store);
+        while (m->table->n_changes > 0 && !store_is_dead(m->store));    /* a failed revocation is tried once more */
         (void) bus_flush(m->bus, FLUSH_USEC);
         log_event(LOG_EVENT_STOPPING, LOG_INFO, LOG_NO_FIELDS, "Stopped with %llu sessions", (unsigned long long) m->table->n_visible);
         return sd_event_exit(m->event, 0);
