@@ -143,7 +143,7 @@ static void tables_make(GetoptTables *t, uint64_t set, const char *prefix) {
 /* The option of the set behind what getopt returned; NULL when it is none. */
 static const OptionSpec *spec_of(uint64_t set, int value) {
         for (size_t i = 0; i < _CTL_OPTION_MAX; i++) {
-                if ((set & (UINT64_C(1) << i)) && (value == VALUE_OF(i) || value == option_specs[i].letter))
+                if (value != 0 && (set & (UINT64_C(1) << i)) && (value == VALUE_OF(i) || value == option_specs[i].letter))
                         return &option_specs[i];
         }
         return NULL;
