@@ -87,8 +87,8 @@ static int check_prefix(const CookiePolicy *p, Fault *f) {
                 return fault(f, FAULT_INVALID_ARGUMENT, "Browsers refuse the cookie \"%s\" without Path=/", name);
         if (*domain)
                 return fault(f, FAULT_INVALID_ARGUMENT,
-                             "Browsers refuse the cookie \"%s\" with a domain: leave Domain= and DomainPattern= empty, or "
-                             "use the prefix __Secure-", name);
+                             "Browsers refuse the cookie \"%s\" with a domain: leave Domain= and DomainPattern= empty, "
+                             "or use the prefix __Secure-", name);
         return 0;
 }
 
@@ -105,7 +105,8 @@ int cookie_policy_check(const CookiePolicy *p, Fault *f) {
         if (!is_same_site(text_or(p->same_site, "")))
                 return fault(f, FAULT_INVALID_ARGUMENT, "The cookie's SameSite= must be Lax, Strict, None or empty");
         if (strcmp(text_or(p->same_site, ""), "None") == 0 && !p->secure)
-                return fault(f, FAULT_INVALID_ARGUMENT, "Browsers refuse a cookie with SameSite=None without Secure=yes");
+                return fault(f, FAULT_INVALID_ARGUMENT,
+                             "Browsers refuse a cookie with SameSite=None without Secure=yes");
         return check_prefix(p, f);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Cookies (RFC 6265 and its successor draft's prefixes): find one in a request's header, write a response's header. Pure. */
+/* Cookies (RFC 6265 and its successor draft's prefixes): find one in a request's header, write a response's. Pure. */
 #pragma once
 
 #include "fault.h"
@@ -26,5 +26,6 @@ int cookie_format(const CookiePolicy *p, Slice value, char *out, size_t size, Fa
 int cookie_format_removal(const CookiePolicy *p, char *out, size_t size, Fault *f);
 
 /* Find the cookie called name in the value of a Cookie request header, case-sensitively, the first one where there
- * are several; quotes around the value are taken off. False: not there, or the header is not well-formed there. *out points into header. */
+ * are several; quotes around the value are taken off. False: not there, or its value is
+ * not well-formed. *out points into header. */
 bool cookie_find(const char *header, size_t size, Slice name, Slice *out);

@@ -38,7 +38,8 @@ static const Outcome outcomes[_FAULT_MAX] = {
         },
         [FAULT_LIMIT_REACHED] = {
                 DBUS_PREFIX "LimitReached", 429,
-                "The user has as many sessions as MaxSessions= allows, and OnLimit=refuse is set: end one of them first.",
+                "The user has as many sessions as MaxSessions= allows, and OnLimit=refuse is set: end one of them "
+                "first.",
         },
         [FAULT_ACCESS_DENIED] = {
                 DBUS_PREFIX "AccessDenied", 500,

@@ -43,7 +43,7 @@ Ident ident_next(IdentSource *source, uint64_t now_ms, const uint8_t random[stat
         if (now_ms > last_ms || ident_compare(&source->last, &none) == 0)
                 next = ident_make(now_ms, random);
         else if (!ident_count_up(&next))
-                /* At the very end of the 48 bits, in the year 10889, ids stay unlikely to repeat but lose their order. */
+                /* At the very end of the 48 bits, in the year 10889, ids do not repeat but lose their order. */
                 next = ident_make(last_ms < MS_MAX ? last_ms + 1 : MS_MAX, random);
 
         source->last = next;

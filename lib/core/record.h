@@ -123,11 +123,13 @@ typedef struct Record {
 /* The size the record would have, or 0 when it breaks a limit. */
 size_t record_size(const Record *r);
 
-/* Encode into out (record_size() bytes). 0, -EINVAL when a limit is broken, -ENOBUFS when size is too small, -ENOMEM. */
+/* Encode into out (record_size() bytes). 0, -EINVAL when a limit is broken, -ENOBUFS when size is too small,
+ * -ENOMEM. */
 int record_encode(const Record *r, void *out, size_t size);
 
 /* Decode and check everything: format, sizes, counts, limits, types. size is exactly the record's own. 0, -EBADMSG for
- * a damaged record, -EPROTONOSUPPORT for a newer format; *out is to be used after 0 alone. *out points into data. record_decode() also compares the checksum; record_decode_trusted() does not (for a
+ * a damaged record, -EPROTONOSUPPORT for a newer format; *out is to be used after 0 alone, and points into data.
+ * record_decode() also compares the checksum, and -ENOMEM is when it cannot; record_decode_trusted() does not (for a
  * record this process encoded itself, or a copy out of the map) but is as safe on any bytes. */
 int record_decode(const void *data, size_t size, Record *out);
 int record_decode_trusted(const void *data, size_t size, Record *out);

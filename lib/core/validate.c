@@ -224,8 +224,8 @@ int validate_attribute(const Attribute *a, Fault *f) {
                 break;
         default:
                 return fault(f, FAULT_INVALID_ARGUMENT,
-                             "attribute \"%.*s\" has a type that cannot be kept: give a boolean, an integer, a double, a "
-                             "string, bytes or strings", (int) a->key.size, a->key.data);
+                             "attribute \"%.*s\" has a type that cannot be kept: give a boolean, an integer, a double, "
+                             "a string, bytes or strings", (int) a->key.size, a->key.data);
         }
         if (r == 0 && attribute_size(a) > ATTRIBUTES_SIZE_MAX)
                 r = fault(f, FAULT_INVALID_ARGUMENT, "attribute \"%.*s\" is too large: all attributes of a session "

@@ -31,10 +31,11 @@ typedef struct VerdictPolicy {
  * end itself is too late. */
 bool verdict_live(const Record *r, uint64_t now);
 
-/* need may be NULL: a login suffices. 0, FAULT_NO_SESSION (ended, of another service, or a visitor's while visitors were not asked for),
- * FAULT_STEP_UP_REQUIRED, FAULT_FORBIDDEN; in this order. text in *f (may be NULL). Whether the needed roles exist in the
- * policy is the caller's to check. A visitor's session passes only with NEED_ALLOW_ANONYMOUS, and then only when
- * no role, level or recent login is needed: to every other need a visitor is not logged in. */
+/* need may be NULL: a login suffices. 0, FAULT_NO_SESSION (ended, of another service, or a visitor's while visitors
+ * were not asked for), FAULT_STEP_UP_REQUIRED, FAULT_FORBIDDEN; in this order. Text in *f (may be NULL). Whether the
+ * needed roles exist in the policy is the caller's to check. A visitor's session passes only with
+ * NEED_ALLOW_ANONYMOUS, and then only when no role, level or recent login is needed: to every other need a visitor is
+ * not logged in. */
 int verdict(const Record *r, const Need *need, const VerdictPolicy *policy, uint64_t now, Fault *f);
 
 /* The second half alone, for a session value that was found live before: visitor, level, age, roles. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes as a Cookie header: what is found lies in it and fits into a Set-Cookie, where it is found again. And any text
- * as a policy's name, path and domain: what is written is one line. */
+/* Any bytes as a Cookie header: what is found lies in it and fits into a Set-Cookie, where it is found again. And any
+ * text as a policy's name, path and domain: what is written is one line. */
 #include <string.h>
 
 #include "cookie.h"

@@ -17,13 +17,15 @@ static void test_R5_spans(void **state) {
                 const char *text;
                 uint64_t usec;
         } cases[] = {
-                { "0", 0 }, { "1", USEC_PER_SEC }, { "90", 90 * USEC_PER_SEC }, { "0s", 0 }, { "007", 7 * USEC_PER_SEC },
+                { "0", 0 }, { "1", USEC_PER_SEC }, { "90", 90 * USEC_PER_SEC }, { "0s", 0 },
+                { "007", 7 * USEC_PER_SEC },
                 { "2h", 2 * USEC_PER_HOUR }, { "24h", 24 * USEC_PER_HOUR }, { "30d", 30 * USEC_PER_DAY },
                 { "1h 30min", 90 * USEC_PER_MINUTE }, { "1h30min", 90 * USEC_PER_MINUTE },
                 { "1h\t30min", 90 * USEC_PER_MINUTE }, { "30min 1h", 90 * USEC_PER_MINUTE },
                 { "1h 1h", 2 * USEC_PER_HOUR }, { "  2 h  ", 2 * USEC_PER_HOUR }, { "500ms", 500 * USEC_PER_MSEC },
                 { "1us", 1 }, { "1usec", 1 }, { "1µs", 1 }, { "1μs", 1 }, { "1msec", USEC_PER_MSEC },
-                { "1s", USEC_PER_SEC }, { "1sec", USEC_PER_SEC }, { "1second", USEC_PER_SEC }, { "2seconds", 2 * USEC_PER_SEC },
+                { "1s", USEC_PER_SEC }, { "1sec", USEC_PER_SEC }, { "1second", USEC_PER_SEC },
+                { "2seconds", 2 * USEC_PER_SEC },
                 { "1m", USEC_PER_MINUTE }, { "1min", USEC_PER_MINUTE }, { "1minute", USEC_PER_MINUTE },
                 { "1minutes", USEC_PER_MINUTE }, { "1hr", USEC_PER_HOUR }, { "1hour", USEC_PER_HOUR },
                 { "1hours", USEC_PER_HOUR }, { "1day", USEC_PER_DAY }, { "1days", USEC_PER_DAY },
@@ -47,10 +49,13 @@ static void test_R5_spans(void **state) {
 
 static void test_no_spans(void **state) {
         static const char *const bad[] = {
-                "", " ", "\t", "-1", "-1h", "+1", "h", "min", "infinity", "inf", "never", "1x", "1H", "1S", "1Min", "1 parsec",
-                "1h x", "1h 30", "90 30", "1h30", "1..5h", "1.h", ".5h", "1,5h", "1h,30min", "1h;", "0x10", "1e3", "1h\n", "\n1h",
+                "", " ", "\t", "-1", "-1h", "+1", "h", "min", "infinity", "inf", "never", "1x", "1H", "1S", "1Min",
+                "1 parsec",
+                "1h x", "1h 30", "90 30", "1h30", "1..5h", "1.h", ".5h", "1,5h", "1h,30min", "1h;", "0x10", "1e3",
+                "1h\n", "\n1h",
                 "1 h min", "1hmin", "1h # comment", "1\xc2\xb5", "1\xff", "１h",
-                "4611686018427387905us", "4611686018427387904us 1us", "4611686018427387904us 0.9s", "18446744073709551615us",
+                "4611686018427387905us", "4611686018427387904us 1us", "4611686018427387904us 0.9s",
+                "18446744073709551615us",
                 "18446744073709551616us", "99999999999999999999999999", "18446744073709551615y", "146136y",
                 "18446744073709551615us 1us",
         };

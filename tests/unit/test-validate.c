@@ -98,7 +98,8 @@ static void test_every_code_point(void **state) {
 
                 if (utf8_valid((const char *) t, n) != good)
                         fail_msg("U+%04X", c);
-                if ((validate_user(slice((const char *) t, n), NULL) == 0) != (good && c >= 0x20 && (c < 0x7f || c > 0x9f)))
+                good = good && c >= 0x20 && (c < 0x7f || c > 0x9f);
+                if ((validate_user(slice((const char *) t, n), NULL) == 0) != good)
                         fail_msg("U+%04X in a user's name", c);
         }
 }
@@ -146,9 +147,10 @@ static void test_S23_characters(void **state) {
 }
 
 static void test_S23_service_names(void **state) {
-        static const Slice good[] = { TEXT("shop"), TEXT("a"), TEXT("A.b-c_9"), TEXT("-"), TEXT("x."), TEXT("default") };
+        static const Slice good[] = { TEXT("shop"), TEXT("a"), TEXT("A.b-c_9"), TEXT("-"), TEXT("x.") };
         static const Slice bad[] = {
-                TEXT(""), TEXT("."), TEXT(".."), TEXT(".shop"), TEXT("a..b"), TEXT("a.."), TEXT("a/b"), TEXT("/etc/passwd"),
+                TEXT(""), TEXT("."), TEXT(".."), TEXT(".shop"), TEXT("a..b"), TEXT("a.."), TEXT("a/b"),
+                TEXT("/etc/passwd"),
                 TEXT("../shop"), TEXT("shop "), TEXT(" shop"), TEXT("shop\0"), TEXT("\0"), TEXT("sh\0op"), TEXT("shöp"),
                 TEXT("shop\n"), TEXT("a*"), TEXT("a\x7f"),
         };
@@ -174,7 +176,8 @@ static void test_S23_white_space_in_roles(void **state) {
 
 static void test_S10_passwords_pass_as_received(void **state) {
         static const Slice good[] = {
-                TEXT(" "), TEXT(" leading and trailing "), TEXT("\t\n\r"), TEXT("\x01\x1f\x7f\xc2\x9f"), TEXT("'\";--\\"),
+                TEXT(" "), TEXT(" leading and trailing "), TEXT("\t\n\r"), TEXT("\x01\x1f\x7f\xc2\x9f"),
+                TEXT("'\";--\\"),
                 TEXT("пароль"), TEXT("密码"), TEXT("e\xcc\x81"), TEXT("\xc3\xa9"), TEXT("🔑"),
         };
         static const Slice bad[] = { TEXT(""), TEXT("\0"), TEXT("pass\0word"), TEXT("word\0"), TEXT("caf\xe9") };
