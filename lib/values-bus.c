@@ -100,7 +100,6 @@ static int read_integer(sd_bus_message *m, char type, int64_t *ret) {
 
 static int read_strings(websess_values *v, sd_bus_message *m, const char *key) {
         const char *s;
-        size_t n = 0;
         int r;
 
         r = sd_bus_message_enter_container(m, 'a', "s");
@@ -117,12 +116,13 @@ static int read_strings(websess_values *v, sd_bus_message *m, const char *key) {
                         r = arena_append(&v->list, s, length);
                 if (r < 0)
                         return r;
-                n++;
         }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
         if (r < 0)
                 return r;
-        r = values_set(v, &(Attribute) { .key = slice_of(key), .type = 'a', .bytes = slice(v->list.data ?: "", v->list.used) });
-        return r != 0 ? r : sd_bus_message_exit_container(m);
+        return values_set(v, &(Attribute) { .key = slice_of(key), .type = 'a',
+                                            .bytes = slice(v->list.data ?: "", v->list.used) });
 }
 
 static int read_value(websess_values *v, sd_bus_message *m, const char *key, const char *signature) {

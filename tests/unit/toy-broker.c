@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <systemd/sd-bus.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "toy-broker.h"
+#include "values.h"
+
+#define CLIENTS 64
+#define MEMBERS 32
+
+typedef struct Client {
+        ToyBroker *toy;
+        pthread_t thread;
+        bool used, subscribed;
+        sd_bus *bus;
+        int wake;
+        char signal[64], signal_id[64];         /* to be sent; under the lock */
+} Client;
+
+struct ToyBroker {
+        pthread_mutex_t lock;
+        pthread_t acceptor;
+        char folder[64], path[128];
+        int fd, stop;
+        bool running;
+        Client clients[CLIENTS];
+        int connections, drop_before, drop_after;
+        bool hang;
+        struct { char name[32]; int calls, effects; } members[MEMBERS];
+        char request_id[160], options[512];
+        char user[300], roles[300], admin[64];
+        uint32_t level;
+        uint64_t auth_time, version;
+        struct websess_values attributes;
+        char token[80];
+        int tokens;
+};
+
+static int *counter(ToyBroker *t, const char *member, bool effects) {
+        size_t i = 0;
+
+        while (t->members[i].name[0] && strcmp(t->members[i].name, member) != 0)
+                assert(++i < MEMBERS);
+        snprintf(t->members[i].name, sizeof(t->members[i].name), "%s", member);
+        return effects ? &t->members[i].effects : &t->members[i].calls;
+}
+
+/* ---- the session ---- */
+
+static void append_words(sd_bus_message *m, const char *words) {
+        char copy[300], *save = NULL;
+
+        snprintf(copy, sizeof(copy), "%s", words);
+        assert(sd_bus_message_open_container(m, 'a', "s") >= 0);
+        for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save))
+                assert(sd_bus_message_append(m, "s", w) >= 0);
+        assert(sd_bus_message_close_container(m) >= 0);
+}
+
+static void append_variant(sd_bus_message *m, const char *key, const char *type, const void *value) {
+        assert(sd_bus_message_open_container(m, 'e', "sv") >= 0);
+        assert(sd_bus_message_append(m, "s", key) >= 0);
+        assert(sd_bus_message_open_container(m, 'v', type) >= 0);
+        if (type[0] == 'a' && type[1] == 's')
+                append_words(m, value);
+        else
+                assert(values_append(m, value) >= 0);
+        assert(sd_bus_message_close_container(m) >= 0);
+        assert(sd_bus_message_close_container(m) >= 0);
+}
+
+static void append_session(ToyBroker *t, sd_bus_message *m, const char *id, bool with_cookie) {
+        assert(sd_bus_message_open_container(m, 'a', "{sv}") >= 0);
+        assert(sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "Id", "s", id, "Service", "s", "shop", "User", "s", t->user,
+                                     "Uid", "u", 1000u) >= 0);
+        append_variant(m, "Roles", "as", t->roles);
+        append_variant(m, "Attributes", "a{sv}", &t->attributes);
+        assert(sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "Created", "t", UINT64_C(11), "LastSeen", "t", UINT64_C(12),
+                                     "Expires", "t", UINT64_C(13), "IdleUSec", "t", UINT64_C(14), "LifetimeEnd", "t",
+                                     UINT64_C(15), "AuthTime", "t", t->auth_time) >= 0);
+        append_variant(m, "AuthMethods", "as", "pwd otp");
+        assert(sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "Level", "u", t->level, "RemoteHost", "s", "192.0.2.7",
+                                     "UserAgent", "s", "Lynx", "CreatorUid", "u", 33u, "CreatorUnit", "s", "shop.service",
+                                     "Version", "t", t->version) >= 0);
+        assert(sd_bus_message_append(m, "{sv}", "FromTheFuture", "(sb)", "x", 1) >= 0);
+        if (with_cookie)
+                assert(sd_bus_message_append(m, "{sv}", "SetCookie", "s", "SESSION=abc; Path=/") >= 0);
+        assert(sd_bus_message_close_container(m) >= 0);
+}
+
+/* "Key=value;" of an a{sv}, and RequestId by itself; *ok: do the Roles of it let the session pass? */
+static void note_options(ToyBroker *t, sd_bus_message *m, bool *ok) {
+        struct websess_values v = {};
+        const char *const *roles;
+        const char *s;
+        size_t n;
+
+        t->request_id[0] = t->options[0] = '\0';
+        assert(values_read(&v, m) >= 0);
+        for (size_t i = 0; i < v.n; i++) {
+                const char *key = websess_values_key_at(&v, i);
+                size_t at = strlen(t->options);
+                int64_t x = 0;
+                int b = 0;
+
+                if (strcmp(key, "RequestId") == 0 && websess_values_get_string(&v, key, &s, NULL) == 0)
+                        snprintf(t->request_id, sizeof(t->request_id), "%s", s);
+                else if (websess_values_get_string(&v, key, &s, NULL) == 0)
+                        snprintf(t->options + at, sizeof(t->options) - at, "%s=%s;", key, s);
+                else if (websess_values_get_int64(&v, key, &x) == 0)
+                        snprintf(t->options + at, sizeof(t->options) - at, "%s=%lld;", key, (long long) x);
+                else if (websess_values_get_bool(&v, key, &b) == 0)
+                        snprintf(t->options + at, sizeof(t->options) - at, "%s=%s;", key, b ? "yes" : "no");
+        }
+        if (ok && websess_values_get_strings(&v, "Roles", &roles, &n) == 0) {
+                char padded[310], word[80];
+
+                snprintf(padded, sizeof(padded), " %s ", t->roles);
+                *ok = t->admin[0] != '\0' && strstr(t->roles, t->admin);
+                for (size_t i = 0; i < n; i++) {
+                        snprintf(word, sizeof(word), " %s ", roles[i]);
+                        *ok |= strstr(padded, word) != NULL;
+                }
+        }
+        values_done(&v);
+}
+
+/* ---- calls ---- */
+
+static int answer(ToyBroker *t, Client *c, sd_bus_message *m, const char *member, sd_bus_message *reply);
+
+static int fail(sd_bus_message *m, const char *name, const char *text) {
+        char full[80];
+
+        snprintf(full, sizeof(full), "org.websess1.Error.%s", name);
+        return sd_bus_reply_method_errorf(m, full, "%s", text);
+}
+
+static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *member = sd_bus_message_get_member(m);
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        Client *c = userdata;
+        ToyBroker *t = c->toy;
+        int r = 0;
+
+        if (!sd_bus_message_is_method_call(m, NULL, NULL))
+                return 0;
+        pthread_mutex_lock(&t->lock);
+        ++*counter(t, member, false);
+        if (t->drop_before > 0) {
+                t->drop_before--;
+                r = -ECONNABORTED;
+        } else if (!t->hang) {
+                bool drop = t->drop_after > 0;
+
+                assert(sd_bus_message_new_method_return(m, &reply) >= 0);
+                r = answer(t, c, m, member, reply);
+                t->drop_after -= drop;
+                if (drop)
+                        r = -ECONNABORTED;
+                else if (r == 0)
+                        r = sd_bus_send(NULL, reply, NULL);
+        }
+        pthread_mutex_unlock(&t->lock);
+        if (r == -ECONNABORTED) {
+                sd_bus_close(c->bus);
+                return 1;
+        }
+        assert(r >= 0);
+        return 1;
+}
+
+static void new_token(ToyBroker *t) {
+        snprintf(t->token, sizeof(t->token), "token-%d", ++t->tokens);
+}
+
+static int answer_token(ToyBroker *t, sd_bus_message *m, const char *member, sd_bus_message *reply) {
+        static const char id[] = "000102030405060708090a0b0c0d0e0f";
+        char before[160];
+        const char *service, *user;
+
+        assert(sd_bus_message_read(m, "ss", &service, &user) > 0);
+        if (strcmp(member, "Rotate") != 0)
+                snprintf(t->user, sizeof(t->user), "%s", user);
+        if (strcmp(member, "Login") == 0) {
+                const char *secret;
+
+                assert(sd_bus_message_read(m, "s", &secret) > 0);
+                if (strcmp(secret, "wrong") == 0)
+                        return fail(m, "AuthenticationFailed", "no");
+        } else if (strcmp(member, "CreateSession") == 0) {
+                assert(sd_bus_message_skip(m, "as") >= 0);
+                websess_values_clear(&t->attributes);
+                assert(values_read(&t->attributes, m) >= 0);
+        }
+        snprintf(before, sizeof(before), "%s", t->request_id);
+        note_options(t, m, NULL);
+        /* A repeat by its RequestId makes nothing new. */
+        if (strcmp(before, t->request_id) != 0) {
+                ++*counter(t, member, true);
+                t->version++;
+        }
+        new_token(t);
+        assert(sd_bus_message_append(reply, "s", t->token) >= 0);
+        append_session(t, reply, id, true);
+        return 0;
+}
+
+static int answer_attributes(ToyBroker *t, sd_bus_message *m, sd_bus_message *reply) {
+        const char *service, *token, *key;
+        struct websess_values set = {};
+        uint64_t if_version;
+        char **unset = NULL;
+
+        assert(sd_bus_message_read(m, "ss", &service, &token) > 0);
+        assert(values_read(&set, m) >= 0);
+        assert(sd_bus_message_read_strv(m, &unset) >= 0);
+        assert(sd_bus_message_read(m, "t", &if_version) > 0);
+        if (if_version != 0 && if_version != t->version) {
+                values_done(&set);
+                for (char **p = unset; p && *p; p++)
+                        free(*p);
+                free(unset);
+                return fail(m, "Conflict", "version");
+        }
+        t->options[0] = '\0';
+        for (size_t i = 0; i < set.n; i++) {
+                Attribute a = values_get(&set, &set.entries[i]);
+                size_t at = strlen(t->options);
+
+                key = websess_values_key_at(&set, i);
+                snprintf(t->options + at, sizeof(t->options) - at, "%s;", key);
+                assert(values_set(&t->attributes, &a) == 0);
+        }
+        for (char **p = unset; p && *p; p++) {
+                size_t at = strlen(t->options);
+
+                snprintf(t->options + at, sizeof(t->options) - at, "-%s;", *p);
+                values_remove(&t->attributes, slice_of(*p));
+                free(*p);
+        }
+        free(unset);
+        values_done(&set);
+        ++*counter(t, "SetAttributes", true);
+        return sd_bus_message_append(reply, "t", ++t->version) < 0;
+}
+
+static int answer_resolve(ToyBroker *t, sd_bus_message *m, sd_bus_message *reply) {
+        const char *service, *token;
+        bool ok = true;
+
+        assert(sd_bus_message_read(m, "ss", &service, &token) > 0);
+        note_options(t, m, &ok);
+        if (strncmp(token, "token-", 6) != 0)
+                return fail(m, "NoSession", "There is no such session");
+        if (!ok)
+                return fail(m, "Forbidden", "role missing");
+        append_session(t, reply, "000102030405060708090a0b0c0d0e0f", false);
+        return 0;
+}
+
+/* Seven sessions in pages of at most three. */
+static int answer_list(ToyBroker *t, sd_bus_message *m, sd_bus_message *reply) {
+        int64_t after = 0, limit = 3, last = 0;
+        struct websess_values v = {};
+        const char *cursor;
+        char id[33];
+
+        assert(values_read(&v, m) >= 0);
+        if (websess_values_get_string(&v, "After", &cursor, NULL) == 0)
+                after = atoi(cursor);
+        if (websess_values_get_int64(&v, "Limit", &limit) != 0 || limit > 3)
+                limit = 3;
+        values_done(&v);
+        assert(sd_bus_message_open_container(reply, 'a', "a{sv}") >= 0);
+        for (last = after; last < 7 && last < after + limit; last++) {
+                snprintf(id, sizeof(id), "%032d", (int) last);
+                append_session(t, reply, id, false);
+        }
+        assert(sd_bus_message_close_container(reply) >= 0);
+        snprintf(id, sizeof(id), "%d", (int) last);
+        return sd_bus_message_append(reply, "s", last < 7 ? id : "") < 0;
+}
+
+static int answer(ToyBroker *t, Client *c, sd_bus_message *m, const char *member, sd_bus_message *reply) {
+        static const char *const counted[] = { "RevokeUser", "RevokeAll", "SetUserRoles" };
+
+        if (strcmp(member, "Login") == 0 || strcmp(member, "CreateSession") == 0 || strcmp(member, "Rotate") == 0)
+                return answer_token(t, m, member, reply);
+        if (strcmp(member, "SetAttributes") == 0)
+                return answer_attributes(t, m, reply);
+        if (strcmp(member, "Resolve") == 0)
+                return answer_resolve(t, m, reply);
+        if (strcmp(member, "ListSessions") == 0)
+                return answer_list(t, m, reply);
+        ++*counter(t, member, true);
+        if (strcmp(member, "RevokeSession") == 0 && *counter(t, member, true) > 1)
+                return fail(m, "NoSession", "There is no such session");
+        if (strcmp(member, "GetSession") == 0)
+                append_session(t, reply, "000102030405060708090a0b0c0d0e0f", false);
+        for (size_t i = 0; i < ELEMENTSOF(counted); i++)
+                if (strcmp(member, counted[i]) == 0)
+                        return sd_bus_message_append(reply, "u", 3u) < 0;
+        if (strcmp(member, "SetRoles") == 0)
+                return sd_bus_message_append(reply, "t", ++t->version) < 0;
+        if (strcmp(member, "GetAll") == 0)
+                return sd_bus_message_append(reply, "a{sv}", 4, "Version", "s", "0.1", "Services", "as", 2, "shop", "mail",
+                                             "SessionCount", "t", UINT64_C(7), "Healthy", "b", 1) < 0;
+        if (strcmp(member, "Reload") == 0)
+                return fail(m, "AccessDenied", "uid 998 (shop.service) lacks the right to reload: ask root");
+        if (strcmp(member, "Subscribe") == 0)
+                c->subscribed = true;
+        return 0;
+}
+
+/* ---- connections ---- */
+
+static void send_signal(Client *c) {
+        char member[64], id[64];
+        bool subscribed;
+
+        pthread_mutex_lock(&c->toy->lock);
+        snprintf(member, sizeof(member), "%s", c->signal);
+        snprintf(id, sizeof(id), "%s", c->signal_id);
+        subscribed = c->subscribed;
+        c->signal[0] = '\0';
+        pthread_mutex_unlock(&c->toy->lock);
+        if (!subscribed || !member[0])
+                return;
+        if (strcmp(member, "SessionNew") == 0)
+                (void) sd_bus_emit_signal(c->bus, "/org/websess1", "org.websess1.Manager", member, "sss", id, "shop", "anna");
+        else
+                (void) sd_bus_emit_signal(c->bus, "/org/websess1", "org.websess1.Manager", member, "ssss", id, "shop", "anna", "logout");
+}
+
+static void *serve(void *userdata) {
+        Client *c = userdata;
+
+        for (;;) {
+                int r = sd_bus_process(c->bus, NULL);
+                struct pollfd p[2];
+
+                if (r < 0)
+                        break;
+                send_signal(c);
+                if (r > 0)
+                        continue;
+                p[0] = (struct pollfd) { .fd = sd_bus_get_fd(c->bus), .events = (short) sd_bus_get_events(c->bus) };
+                p[1] = (struct pollfd) { .fd = c->wake, .events = POLLIN };
+                if (p[0].fd < 0)
+                        break;
+                (void) poll(p, 2, -1);
+                if (p[1].revents) {
+                        uint64_t n = 0;
+
+                        (void) !read(c->wake, &n, sizeof(n));
+                        if (n >= 1000)
+                                break;
+                }
+        }
+        sd_bus_close_unref(c->bus);
+        return NULL;
+}
+
+static void accept_one(ToyBroker *t, int fd) {
+        Client *c = NULL;
+        sd_id128_t id = {};
+
+        pthread_mutex_lock(&t->lock);
+        for (size_t i = 0; i < CLIENTS && !c; i++)
+                if (!t->clients[i].used)
+                        c = &t->clients[i];
+        assert(c);
+        *c = (Client) { .toy = t, .used = true, .wake = eventfd(0, EFD_CLOEXEC) };
+        t->connections++;
+        assert(sd_bus_new(&c->bus) >= 0 && sd_bus_set_fd(c->bus, fd, fd) >= 0 && sd_bus_set_server(c->bus, 1, id) >= 0 &&
+               sd_bus_add_filter(c->bus, NULL, on_call, c) >= 0 && sd_bus_start(c->bus) >= 0);
+        assert(pthread_create(&c->thread, NULL, serve, c) == 0);
+        pthread_mutex_unlock(&t->lock);
+}
+
+static void *accept_all(void *userdata) {
+        ToyBroker *t = userdata;
+
+        for (;;) {
+                struct pollfd p[2] = { { .fd = t->fd, .events = POLLIN }, { .fd = t->stop, .events = POLLIN } };
+
+                (void) poll(p, 2, -1);
+                if (p[1].revents)
+                        return NULL;
+                accept_one(t, accept4(t->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        }
+}
+
+void toy_start(ToyBroker *t) {
+        struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+        assert(strlen(t->path) < sizeof(a.sun_path));
+        strcpy(a.sun_path, t->path);
+        t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        t->stop = eventfd(0, EFD_CLOEXEC);
+        assert(t->fd >= 0 && t->stop >= 0 && bind(t->fd, (struct sockaddr *) &a, sizeof(a)) == 0 && listen(t->fd, 64) == 0);
+        assert(pthread_create(&t->acceptor, NULL, accept_all, t) == 0);
+        t->running = true;
+}
+
+void toy_stop(ToyBroker *t) {
+        uint64_t all = 1000;
+
+        if (!t->running)
+                return;
+        (void) !write(t->stop, &all, sizeof(all));
+        pthread_join(t->acceptor, NULL);
+        unlink(t->path);
+        close(t->fd);
+        close(t->stop);
+        for (size_t i = 0; i < CLIENTS; i++)
+                if (t->clients[i].used) {
+                        (void) !write(t->clients[i].wake, &all, sizeof(all));
+                        pthread_join(t->clients[i].thread, NULL);
+                        close(t->clients[i].wake);
+                        t->clients[i].used = false;
+                }
+        t->running = false;
+}
+
+ToyBroker *toy_new(void) {
+        ToyBroker *t = calloc(1, sizeof(*t));
+
+        assert(t);
+        pthread_mutex_init(&t->lock, NULL);
+        strcpy(t->folder, "/tmp/websess-toy-XXXXXX");
+        assert(mkdtemp(t->folder));
+        /* A path with characters that a D-Bus address has to escape. */
+        snprintf(t->path, sizeof(t->path), "%s/a b,c;d=e%%.sock", t->folder);
+        strcpy(t->user, "anna");
+        strcpy(t->roles, "USER");
+        t->auth_time = 16;
+        t->version = 1;
+        toy_start(t);
+        return t;
+}
+
+ToyBroker *toy_free(ToyBroker *t) {
+        toy_stop(t);
+        rmdir(t->folder);
+        values_done(&t->attributes);
+        free(t);
+        return NULL;
+}
+
+const char *toy_path(const ToyBroker *t) {
+        return t->path;
+}
+
+/* ---- what tests set and ask ---- */
+
+#define LOCKED(t, ...) do { pthread_mutex_lock(&(t)->lock); __VA_ARGS__; pthread_mutex_unlock(&(t)->lock); } while (0)
+
+void toy_drop_before(ToyBroker *t, int n) {
+        LOCKED(t, t->drop_before = n);
+}
+
+void toy_drop_after(ToyBroker *t, int n) {
+        LOCKED(t, t->drop_after = n);
+}
+
+void toy_hang(ToyBroker *t, bool hang) {
+        LOCKED(t, t->hang = hang);
+}
+
+int toy_calls(ToyBroker *t, const char *member) {
+        int n;
+
+        LOCKED(t, n = *counter(t, member, false));
+        return n;
+}
+
+int toy_effects(ToyBroker *t, const char *member) {
+        int n;
+
+        LOCKED(t, n = *counter(t, member, true));
+        return n;
+}
+
+int toy_connections(ToyBroker *t) {
+        int n;
+
+        LOCKED(t, n = t->connections);
+        return n;
+}
+
+void toy_last(ToyBroker *t, char *request_id, char *options) {
+        pthread_mutex_lock(&t->lock);
+        if (request_id)
+                strcpy(request_id, t->request_id);
+        if (options)
+                strcpy(options, t->options);
+        pthread_mutex_unlock(&t->lock);
+}
+
+void toy_set_user(ToyBroker *t, const char *user) {
+        LOCKED(t, snprintf(t->user, sizeof(t->user), "%s", user));
+}
+
+void toy_set_roles(ToyBroker *t, const char *roles, const char *admin) {
+        LOCKED(t, snprintf(t->roles, sizeof(t->roles), "%s", roles); snprintf(t->admin, sizeof(t->admin), "%s", admin));
+}
+
+void toy_set_level(ToyBroker *t, uint32_t level, uint64_t auth_time) {
+        LOCKED(t, t->level = level; t->auth_time = auth_time);
+}
+
+uint64_t toy_version(ToyBroker *t) {
+        uint64_t version;
+
+        LOCKED(t, version = t->version);
+        return version;
+}
+
+void toy_signal(ToyBroker *t, const char *member, const char *id) {
+        uint64_t one = 1;
+
+        pthread_mutex_lock(&t->lock);
+        for (size_t i = 0; i < CLIENTS; i++)
+                if (t->clients[i].used && t->clients[i].subscribed) {
+                        snprintf(t->clients[i].signal, sizeof(t->clients[i].signal), "%s", member);
+                        snprintf(t->clients[i].signal_id, sizeof(t->clients[i].signal_id), "%s", id);
+                        (void) !write(t->clients[i].wake, &one, sizeof(one));
+                }
+        pthread_mutex_unlock(&t->lock);
+}
