@@ -180,18 +180,18 @@ static void authenticated(Authentication *a, int result, const AuthIdentity *ide
         memcpy(n.account_digest, identity->account_digest, sizeof(n.account_digest));
         n.n_roles = service_roles_for(l->service, identity->user, identity->groups, roles);
         n.roles = roles;
-        if (l->options.has & OPTION_BIT(OPTION_ROLES)) {
+        if (options_have(&l->options, OPTION_ROLES)) {
                 n.roles = l->options.roles.items;
                 n.n_roles = l->options.roles.n;
         }
         for (size_t i = 0; i < count(identity->methods); i++)
                 methods[n.n_methods++] = slice_of(identity->methods[i]);
         n.methods = methods;
-        if (l->options.has & OPTION_BIT(OPTION_AUTH_METHODS)) {
+        if (options_have(&l->options, OPTION_AUTH_METHODS)) {
                 n.methods = l->options.methods.items;
                 n.n_methods = l->options.methods.n;
         }
-        n.level = l->options.has & OPTION_BIT(OPTION_LEVEL) ? l->options.level : LEVEL_PASSWORD;
+        n.level = options_have(&l->options, OPTION_LEVEL) ? l->options.level : LEVEL_PASSWORD;
         begin_or_fail(l, &n);
 }
 

@@ -304,7 +304,7 @@ HANDLER(api_set_roles) {
         k = change_new(&c, manager->table);
         if (k < 0)
                 return k;
-        k = set_roles(c, s, &roles, &p->number);
+        k = amend_roles(c, s, &roles, &p->number);
         if (k < 0)
                 return k;
 
@@ -320,7 +320,7 @@ static int change_roles(Change *c, const Service *service, Session *s, const Str
 
         if (service->on_role_change == ON_ROLE_CHANGE_REVOKE)
                 return change_remove(c, s, REASON_ROLES);
-        return set_roles(c, s, roles, &version);
+        return amend_roles(c, s, roles, &version);
 }
 
 HANDLER(api_set_user_roles) {

@@ -21,7 +21,7 @@ static int read_token(Manager *m, BusCall *call, sd_bus_message *message, const 
 
 /* A live session to be changed: nothing more is staged on one that is about to end. */
 static int find_live(Manager *m, const Service *service, Slice token, Session **ret, Fault *f) {
-        Session *s = session_by_token(m->table, service, token, true);
+        Session *s = secret_find(m->table, service, token, true);
         Record r;
 
         if (!s || s->n_removing > 0)
@@ -68,7 +68,7 @@ HANDLER(api_resolve) {
         if (k != 0)
                 return k;
 
-        s = session_by_token(manager->table, service, token, false);
+        s = secret_find(manager->table, service, token, false);
         if (!s)
                 return fault_plain(f, FAULT_NO_SESSION);
         session_view(s, &r);
@@ -124,7 +124,7 @@ HANDLER(api_set_attributes) {
         k = change_new(&c, manager->table);
         if (k < 0)
                 return k;
-        k = set_attributes(c, s, &set, &unset, if_version, &p->number, f);
+        k = amend_attributes(c, s, &set, &unset, if_version, &p->number, f);
         if (k != 0)
                 return k;
 
@@ -167,7 +167,7 @@ HANDLER(api_rotate) {
         k = change_new(&c, manager->table);
         if (k < 0)
                 return k;
-        k = rotate_session(c, manager->table, service, token, &o, bus_client_caller(bus_call_client(call))->uid, &now, &p->session,
+        k = amend_secret(c, manager->table, service, token, &o, bus_client_caller(bus_call_client(call))->uid, &now, &p->session,
                            &p->token, f);
         if (k != 0)
                 return k;
@@ -189,7 +189,7 @@ HANDLER(api_logout) {
         k = read_token(manager, call, m, &service, &token, f);
         if (k != 0)
                 return k;
-        s = session_by_token(manager->table, service, token, false);
+        s = secret_find(manager->table, service, token, false);
         if (!s)
                 return bus_call_reply(call, "");
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "amend.h"
 #include "args.h"
 #include "bus.h"
 #include "create.h"

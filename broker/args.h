@@ -70,6 +70,10 @@ typedef enum Option {
 
 #define OPTION_BIT(o) (UINT64_C(1) << (o))
 
+static inline bool options_have(const Options *o, Option which) {
+        return o->has & OPTION_BIT(which);
+}
+
 /* Which keys a place takes. */
 #define OPTIONS_NEW (OPTION_BIT(OPTION_REMOTE_HOST) | OPTION_BIT(OPTION_USER_AGENT) | OPTION_BIT(OPTION_HOST) | \
                      OPTION_BIT(OPTION_REPLACE_TOKEN) | OPTION_BIT(OPTION_REQUEST_ID) | OPTION_BIT(OPTION_KEEP_ATTRIBUTES) | \

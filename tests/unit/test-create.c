@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
+#include "amend.h"
 #include "create.h"
 #include "span.h"
 
@@ -123,7 +124,7 @@ static int make(World *w, Made *m, const char *user, const Options *o, Fault *f)
 }
 
 static Session *look(World *w, const Made *m) {
-        return session_by_token(w->table, policy_find(w->policy, slice_of("shop")), slice_of(m->text), false);
+        return secret_find(w->table, policy_find(w->policy, slice_of("shop")), slice_of(m->text), false);
 }
 
 static const char evicting[] = "[Service]\nUsers=app\nAnonymous=yes\nMaxSessions=3\n[Roles]\nUSER=\nADMIN=\n";
@@ -151,7 +152,7 @@ static void test_R6_token_opens_its_own_service_only(void **state) {
         open_world(&w, evicting, 1 << 24);
         assert_int_equal(make(&w, &m, "alice", NULL, NULL), 0);
         settle(&w);
-        assert_null(session_by_token(w.table, policy_find(w.policy, slice_of("mail")), slice_of(m.text), false));
+        assert_null(secret_find(w.table, policy_find(w.policy, slice_of("mail")), slice_of(m.text), false));
         m.text[TOKEN_BODY_SIZE - 1] ^= 1;
         assert_null(look(&w, &m));
         close_world(&w);
@@ -256,7 +257,7 @@ static int rotate(World *w, const Made *m, const Options *o, Made *out) {
 
         *out = (Made) { .result = 1 };
         assert_int_equal(change_new(&c, w->table), 0);
-        r = rotate_session(c, w->table, s, slice_of(m->text), o, 998, &w->now, &out->session, &out->token, NULL);
+        r = amend_secret(c, w->table, s, slice_of(m->text), o, 998, &w->now, &out->session, &out->token, NULL);
         if (r != 0) {
                 change_free(c);
                 return r;
@@ -300,7 +301,7 @@ static int change_attributes(World *w, Session *s, Attribute *set, size_t n_set,
         int r;
 
         assert_int_equal(change_new(&c, w->table), 0);
-        r = set_attributes(c, s, &(Attributes) { .items = set, .n = n_set }, &(Strings) { .items = &key, .n = unset ? 1 : 0 }, if_version,
+        r = amend_attributes(c, s, &(Attributes) { .items = set, .n = n_set }, &(Strings) { .items = &key, .n = unset ? 1 : 0 }, if_version,
                            version, NULL);
         if (r != 0)
                 change_free(c);

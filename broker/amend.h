@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* A session that changes: its secret, its attributes, its roles. Stages into a Change; positive results are FAULT_* with f filled. */
+#pragma once
+
+#include "args.h"
+#include "change.h"
+#include "secret.h"
+
+/* Stage a fresh secret for the session that a token opens, or that this very request has rotated already. */
+int amend_secret(Change *c, Table *t, const Service *service, Slice token_text, const Options *o, uint32_t caller_uid, const Now *now,
+                 Session **ret, Token *ret_token, Fault *f);
+
+/* Stage changed attributes; *ret_version is the new version. FAULT_CONFLICT when if_version is neither 0 nor the present one. */
+int amend_attributes(Change *c, Session *s, const Attributes *set, const Strings *unset, uint64_t if_version, uint64_t *ret_version, Fault *f);
+
+/* Stage other roles; *ret_version is the new version. */
+int amend_roles(Change *c, Session *s, const Strings *roles, uint64_t *ret_version);
+
+/* ---- rules shared with create.c ---- */
+
+/* AuthTime comes in on the wall clock and is kept on the steady one. */
+int amend_auth_time(Record *r, const Options *o, const Now *now, Fault *f);
+ssize_t amend_find_attribute(const Attribute *a, size_t n, Slice key);          /* -1: not there */
+int amend_check_attributes(const Attribute *a, size_t n, Fault *f);             /* number and size */
