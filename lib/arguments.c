@@ -5,7 +5,7 @@
 #include "arguments.h"
 #include "validate.h"
 
-int token_text(TokenText *out, const char *token, size_t size) {
+int client_token_text(TokenText *out, const char *token, size_t size) {
         Fault f = {};
 
         if (!token)
@@ -23,7 +23,7 @@ void token_text_done(TokenText *t) {
         wipe(t, sizeof(*t));
 }
 
-int append_strings(sd_bus_message *m, const char *const *strings, size_t n) {
+int client_append_strings(sd_bus_message *m, const char *const *strings, size_t n) {
         int r;
 
         r = sd_bus_message_open_container(m, 'a', "s");
@@ -32,11 +32,11 @@ int append_strings(sd_bus_message *m, const char *const *strings, size_t n) {
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-int append_option(sd_bus_message *m, const char *key, const char *value) {
+int client_append_option(sd_bus_message *m, const char *key, const char *value) {
         return value ? sd_bus_message_append(m, "{sv}", key, "s", value) : 0;
 }
 
-int check_text_argument(const char *what, const char *text) {
+int client_check_text(const char *what, const char *text) {
         if (!text)
                 return error_set(FAULT_INVALID_ARGUMENT, "%s is missing", what);
         if (strnlen(text, 4097) > 4096)

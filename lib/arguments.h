@@ -13,14 +13,14 @@ typedef struct TokenText {
 } TokenText;
 
 /* 0 or FAULT_INVALID_ARGUMENT with the error text set. NULL is an empty one. */
-int token_text(TokenText *out, const char *token, size_t size);
+int client_token_text(TokenText *out, const char *token, size_t size);
 void token_text_done(TokenText *t);
 
 /* An `as` of n strings. NULL stands for "" . 0 or a negative errno. */
-int append_strings(sd_bus_message *m, const char *const *strings, size_t n);
+int client_append_strings(sd_bus_message *m, const char *const *strings, size_t n);
 
 /* {sv} of one string; nothing where value is NULL. */
-int append_option(sd_bus_message *m, const char *key, const char *value);
+int client_append_option(sd_bus_message *m, const char *key, const char *value);
 
 /* 0, or FAULT_INVALID_ARGUMENT when a string is missing, or not what a D-Bus message can carry. */
-int check_text_argument(const char *what, const char *text);
+int client_check_text(const char *what, const char *text);

@@ -47,7 +47,7 @@ static int append_unset(sd_bus_message *m, const Change *c) {
         int r;
 
         if (!c->unset)
-                return append_strings(m, c->unset_keys, c->n_unset_keys);
+                return client_append_strings(m, c->unset_keys, c->n_unset_keys);
         r = sd_bus_message_open_container(m, 'a', "s");
         for (size_t i = 0; r >= 0 && i < c->unset->n; i++)
                 r = sd_bus_message_append(m, "s", websess_values_key_at(c->unset, i));
@@ -301,9 +301,9 @@ int websess_set_attributes(websess *w, const char *token, size_t len, const webs
 
         if (!w)
                 return error_set(FAULT_INVALID_ARGUMENT, "There is no handle");
-        r = token_text(&text, token, len);
+        r = client_token_text(&text, token, len);
         for (size_t i = 0; r == 0 && i < n_unset; i++)
-                r = check_text_argument("A key to unset", unset[i]);
+                r = client_check_text("A key to unset", unset[i]);
         if (r == 0)
                 r = write_change(w, &c, &version, &resent);
         if (r == FAULT_CONFLICT && resent && if_version > 0 && is_done(w, &text, &c)) {

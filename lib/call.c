@@ -26,7 +26,7 @@ static bool went_away(int r) {
         return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE || r == -ESHUTDOWN || r == -ECHILD || r == -ESTALE;
 }
 
-int call_error(int r, const sd_bus_error *e, const char *member, bool *gone) {
+int client_error(int r, const sd_bus_error *e, const char *member, bool *gone) {
         int code = e->name ? fault_from_dbus_name(e->name) : 0;
 
         if (code > 0)
@@ -58,10 +58,10 @@ static int new_request(Conn *c, const Call *call, sd_bus_message **ret) {
         return 0;
 }
 
-int call_attempt(Conn *c, Call *call, uint64_t deadline, sd_bus_message **ret_reply, bool *gone) {
+int client_attempt(Conn *c, Call *call, uint64_t deadline, sd_bus_message **ret_reply, bool *gone) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-        uint64_t now = monotonic_usec();
+        uint64_t now = client_now();
         int r;
 
         *gone = false;
@@ -74,7 +74,7 @@ int call_attempt(Conn *c, Call *call, uint64_t deadline, sd_bus_message **ret_re
         }
         r = sd_bus_call(c->bus, m, deadline - now, &error, &reply);
         if (r < 0)
-                return call_error(r, &error, call->member, gone);
+                return client_error(r, &error, call->member, gone);
         if (call->secret)
                 (void) sd_bus_message_sensitive(reply);
         *ret_reply = TAKE_PTR(reply);

@@ -66,7 +66,7 @@ websess *websess_close(websess *w) {
         if (!w)
                 return NULL;
         watch_free(w->watch);
-        pool_done(&w->pool);
+        conn_pool_done(&w->pool);
         route_done(&w->route);
         websess_need_free(w->need);
         free(w->cookie_name);
@@ -151,7 +151,7 @@ static int try_once(websess *w, Call *call, uint64_t deadline, Conn **ret_conn, 
         _cleanup_(conn_freep) Conn *c = NULL;
         int r;
 
-        c = pool_take(&w->pool);
+        c = conn_pool_take(&w->pool);
         *fresh = !c;
         if (!c) {
                 r = conn_open(&c, &w->route, deadline);
@@ -161,7 +161,7 @@ static int try_once(websess *w, Call *call, uint64_t deadline, Conn **ret_conn, 
                 if (!c->on_bus)
                         atomic_store_explicit(&w->was_there, true, memory_order_relaxed);
         }
-        r = call_attempt(c, call, deadline, ret_reply, gone);
+        r = client_attempt(c, call, deadline, ret_reply, gone);
         if (*gone) {
                 if (*fresh && c->on_bus && !atomic_load_explicit(&w->was_there, memory_order_relaxed))
                         *gone = false;
@@ -172,13 +172,13 @@ static int try_once(websess *w, Call *call, uint64_t deadline, Conn **ret_conn, 
         if (r == 0)
                 *ret_conn = TAKE_PTR(c);
         else if (r > 0 && r != FAULT_UNAVAILABLE)
-                pool_put(&w->pool, TAKE_PTR(c));
+                conn_pool_put(&w->pool, TAKE_PTR(c));
         /* After a time-out or a broken message the connection is dropped: a late reply must not meet the next call. */
         return r;
 }
 
 int client_call_keep(websess *w, Call *call, Conn **ret_conn, sd_bus_message **ret_reply) {
-        uint64_t now = monotonic_usec(), span, deadline, wait = FIRST_PAUSE_USEC;
+        uint64_t now = client_now(), span, deadline, wait = FIRST_PAUSE_USEC;
         bool gone = false, fresh = false;
         int r;
 
@@ -193,7 +193,7 @@ int client_call_keep(websess *w, Call *call, Conn **ret_conn, sd_bus_message **r
                 call->resent |= resent;
                 if (!gone)
                         return r;
-                now = monotonic_usec();
+                now = client_now();
                 if (now >= deadline)
                         return r;
                 /* An idle connection that turned out dead says nothing: the broker may long be back. */
@@ -217,6 +217,6 @@ int client_call(websess *w, Call *call) {
         r = call->read ? call->read(reply, call) : 0;
         /* In this order: a message holds on to its connection, without a lock. */
         sd_bus_message_unref(reply);
-        pool_put(&w->pool, c);
+        conn_pool_put(&w->pool, c);
         return r;
 }

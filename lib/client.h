@@ -9,7 +9,7 @@
 
 #include "arguments.h"
 #include "need.h"
-#include "pool.h"
+#include "conn-pool.h"
 #include "session.h"
 
 typedef struct Watch Watch;
@@ -21,7 +21,7 @@ struct websess {
         uint64_t timeout_usec;
         int save, write;                /* WEBSESS_SAVE_*, WEBSESS_WRITE_* */
         Route route;
-        Pool pool;
+        ConnPool pool;
         atomic_bool was_there;          /* there has been a broker: when it is missing, it is being restarted */
         Watch *watch;
 };
@@ -57,10 +57,10 @@ const char *client_service(const websess *w, const char *service);
 int client_resolve_plain(websess *w, const TokenText *token, const websess_need *need, websess_session *s);
 
 /* Send one request over a connection. `*gone` says that the broker went away, so that another attempt makes sense. */
-int call_attempt(Conn *c, Call *call, uint64_t deadline, sd_bus_message **ret_reply, bool *gone);
+int client_attempt(Conn *c, Call *call, uint64_t deadline, sd_bus_message **ret_reply, bool *gone);
 
 /* What an error reply, or a failure of sd-bus's, means; sets the error text. */
-int call_error(int r, const sd_bus_error *e, const char *member, bool *gone);
+int client_error(int r, const sd_bus_error *e, const char *member, bool *gone);
 
 /* Why a connection could not be made, and whether waiting helps; sets the error text. */
 int client_connect_failed(const websess *w, int r, bool *gone);

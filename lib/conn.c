@@ -28,7 +28,7 @@ unsigned process_generation(void) {
         return atomic_load_explicit(&generation, memory_order_relaxed);
 }
 
-uint64_t monotonic_usec(void) {
+uint64_t client_now(void) {
         struct timespec ts;
 
         (void) clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -135,7 +135,7 @@ static int wait_until_ready(sd_bus *bus, uint64_t deadline) {
                         return r;
                 if (r > 0)
                         continue;
-                now = monotonic_usec();
+                now = client_now();
                 if (now >= deadline)
                         return -ETIMEDOUT;
                 r = sd_bus_wait(bus, deadline - now);

@@ -46,4 +46,4 @@ static inline const char *conn_destination(const Conn *c) {
 /* How often this process is a child of one that used the library: a connection of another generation is not ours. */
 unsigned process_generation(void);
 
-uint64_t monotonic_usec(void);
+uint64_t client_now(void);

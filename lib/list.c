@@ -64,7 +64,7 @@ static int set_filter(websess_list *l, int which, const char *text) {
 
         if (!l || l->page)
                 return error_set(FAULT_INVALID_ARGUMENT, l ? "The walk has begun" : "There is no walk");
-        r = check_text_argument(filter_keys[which], text);
+        r = client_check_text(filter_keys[which], text);
         if (r != 0)
                 return r;
         copy = strdup(text);
@@ -119,7 +119,7 @@ static int append_filter(sd_bus_message *m, const Call *call) {
         r = sd_bus_message_open_container(m, 'a', "{sv}");
         for (size_t i = 0; r >= 0 && i < _FILTER_MAX; i++)
                 if (l->filter[i] && *l->filter[i])
-                        r = append_option(m, filter_keys[i], l->filter[i]);
+                        r = client_append_option(m, filter_keys[i], l->filter[i]);
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}", "Limit", "u", page_size(l));
         return r < 0 ? r : sd_bus_message_close_container(m);
@@ -163,7 +163,7 @@ static int end_page(websess *w, websess_list *l) {
         l->filter[FILTER_AFTER] = copy;
         l->over = !*copy || (l->limit && l->given >= l->limit);
         l->page = sd_bus_message_unref(l->page);
-        pool_put(&w->pool, TAKE_PTR(l->conn));
+        conn_pool_put(&w->pool, TAKE_PTR(l->conn));
         return 0;
 }
 

@@ -63,7 +63,7 @@ static int append_create(sd_bus_message *m, const Call *call) {
 
         r = sd_bus_message_append(m, "ss", q->service, q->user);
         if (r >= 0)
-                r = append_strings(m, o ? (const char *const *) o->roles.items : NULL, o ? o->roles.n : 0);
+                r = client_append_strings(m, o ? (const char *const *) o->roles.items : NULL, o ? o->roles.n : 0);
         if (r >= 0)
                 r = values_append(m, o ? &o->attributes : &none);
         return r < 0 ? r : options_append(m, o, id_of(q), false);
@@ -165,7 +165,7 @@ int websess_rotate(websess *w, const char *token, size_t len, const websess_opti
         r = check_objects(w, s);
         if (r != 0)
                 return r;
-        r = token_text(&text, token, len);
+        r = client_token_text(&text, token, len);
         if (r == 0)
                 r = begin(w, "Rotate", append_rotate, &q, s);
         if (r != 0)
@@ -184,7 +184,7 @@ int websess_logout(websess *w, const char *token, size_t len) {
         q.service = client_service(w, NULL);
         if (!q.service)
                 return FAULT_INVALID_ARGUMENT;
-        r = token_text(&text, token, len);
+        r = client_token_text(&text, token, len);
         if (r != 0 || text.size == 0)
                 return r;
         return client_call(w, &call);

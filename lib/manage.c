@@ -36,7 +36,7 @@ static int append_user(sd_bus_message *m, const Call *call) {
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r >= 0)
-                r = append_option(m, "Except", q->except);
+                r = client_append_option(m, "Except", q->except);
         if (r >= 0 && (q->flags & WEBSESS_REVOKE_PREFIX))
                 r = sd_bus_message_append(m, "{sv}", "Prefix", "b", 1);
         return r < 0 ? r : sd_bus_message_close_container(m);
@@ -47,7 +47,7 @@ static int append_id_roles(sd_bus_message *m, const Call *call) {
         int r;
 
         r = sd_bus_message_append(m, "s", q->id);
-        return r < 0 ? r : append_strings(m, q->strings, q->n_strings);
+        return r < 0 ? r : client_append_strings(m, q->strings, q->n_strings);
 }
 
 static int append_user_roles(sd_bus_message *m, const Call *call) {
@@ -55,7 +55,7 @@ static int append_user_roles(sd_bus_message *m, const Call *call) {
         int r;
 
         r = sd_bus_message_append(m, "ss", q->service, q->user);
-        return r < 0 ? r : append_strings(m, q->strings, q->n_strings);
+        return r < 0 ? r : client_append_strings(m, q->strings, q->n_strings);
 }
 
 static int append_ids(sd_bus_message *m, const Call *call) {
@@ -63,7 +63,7 @@ static int append_ids(sd_bus_message *m, const Call *call) {
         int r;
 
         r = sd_bus_message_append(m, "s", q->service);
-        return r < 0 ? r : append_strings(m, q->strings, q->n_strings);
+        return r < 0 ? r : client_append_strings(m, q->strings, q->n_strings);
 }
 
 static int append_interface(sd_bus_message *m, const Call *call) {
@@ -106,7 +106,7 @@ static int read_values(sd_bus_message *m, const Call *call) {
 }
 
 static int check(const websess *w, const char *what, const char *text) {
-        return w ? check_text_argument(what, text) : error_set(FAULT_INVALID_ARGUMENT, "There is no handle");
+        return w ? client_check_text(what, text) : error_set(FAULT_INVALID_ARGUMENT, "There is no handle");
 }
 
 int websess_get(websess *w, const char *id, websess_session *s) {

@@ -90,7 +90,7 @@ int websess_options_replace_token(websess_options *o, const char *token, size_t 
         _cleanup_(token_text_done) TokenText text = {};
 
         /* It comes from outside: what cannot be a token ends no session, and stops no login. */
-        if (token_text(&text, token, len) != 0)
+        if (client_token_text(&text, token, len) != 0)
                 text.data[0] = '\0';
         return set_text(o, OPTION_REPLACE_TOKEN, text.data, validate_token_text);
 }
@@ -183,7 +183,7 @@ static int append_list(sd_bus_message *m, const char *key, const TextList *l) {
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'v', "as");
         if (r >= 0)
-                r = append_strings(m, (const char *const *) l->items, l->n);
+                r = client_append_strings(m, (const char *const *) l->items, l->n);
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         return r < 0 ? r : sd_bus_message_close_container(m);
@@ -202,7 +202,7 @@ static int append_texts(sd_bus_message *m, const websess_options *o) {
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(texts); i++)
-                r = append_option(m, texts[i].key, o->texts[texts[i].which]);
+                r = client_append_option(m, texts[i].key, o->texts[texts[i].which]);
         return r;
 }
 
@@ -244,7 +244,7 @@ int options_append(sd_bus_message *m, const websess_options *o, const char *requ
 
         r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r >= 0)
-                r = append_option(m, "RequestId", request_id);
+                r = client_append_option(m, "RequestId", request_id);
         if (r >= 0 && o)
                 r = append_texts(m, o);
         if (r >= 0 && o)

@@ -80,7 +80,7 @@ int websess_resolve(websess *w, const char *token, size_t len, const websess_nee
 
         if (!w || !s)
                 return error_set(FAULT_INVALID_ARGUMENT, "There is no %s", w ? "session value to fill" : "handle");
-        r = token_text(&text, token, len);
+        r = client_token_text(&text, token, len);
         if (r == 0)
                 r = resolve(w, &text, need, s);
         if (r != 0)

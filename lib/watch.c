@@ -120,7 +120,7 @@ static void lost(Watch *x) {
 
         disconnect(x);
         x->state = WATCH_PAUSE;
-        arm(x, monotonic_usec() + PAUSE_USEC);
+        arm(x, client_now() + PAUSE_USEC);
         if (was_on)
                 tell(x, WEBSESS_EVENT_LOST, NULL, NULL, NULL, NULL);
 }
@@ -171,7 +171,7 @@ static int on_subscribed(sd_bus_message *m, void *userdata, sd_bus_error *error)
         bool gone;
 
         if (e) {
-                x->code = call_error(-sd_bus_message_get_errno(m), e, "Subscribe", &gone);
+                x->code = client_error(-sd_bus_message_get_errno(m), e, "Subscribe", &gone);
                 if (gone)
                         x->code = FAULT_UNAVAILABLE;
                 return 0;
@@ -284,7 +284,7 @@ static int subscribe_now(Watch *x, uint64_t deadline) {
 
         r = subscribe(x);
         while (r >= 0 && x->state != WATCH_ON) {
-                uint64_t now = monotonic_usec();
+                uint64_t now = client_now();
 
                 r = step(x);
                 if (r != 0)
@@ -312,7 +312,7 @@ int websess_watch(websess *w, websess_watch_fn fn, void *userdata) {
         if (!fn)
                 return 0;
 
-        deadline = monotonic_usec() + w->timeout_usec;
+        deadline = client_now() + w->timeout_usec;
         for (;;) {
                 bool gone = false;
 
@@ -325,7 +325,7 @@ int websess_watch(websess *w, websess_watch_fn fn, void *userdata) {
                 if (x->code != 0 && x->code != FAULT_UNAVAILABLE)
                         return start_failed(x, x->code);
                 r = client_connect_failed(w, r, &gone);
-                now = monotonic_usec();
+                now = client_now();
                 if (!gone || now >= deadline)
                         return start_failed(x, r);
                 disconnect(x);

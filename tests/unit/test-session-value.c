@@ -12,13 +12,13 @@
 #include <errno.h>
 #include <time.h>
 
-#include "toy-broker.h"
+#include "lib-broker.h"
 #include "websess.h"
 
 #define SECOND UINT64_C(1000000)
 
 typedef struct Fixture {
-        ToyBroker *toy;
+        FakeBroker *fake;
         websess *w;
         websess_session *s;
         websess_need *need, *own;
@@ -27,8 +27,8 @@ typedef struct Fixture {
 static int setup(void **state) {
         Fixture *f = calloc(1, sizeof(*f));
 
-        f->toy = toy_new();
-        assert_int_equal(websess_open_socket(&f->w, "shop", toy_path(f->toy), 3 * SECOND), 0);
+        f->fake = fake_new();
+        assert_int_equal(websess_open_socket(&f->w, "shop", fake_path(f->fake), 3 * SECOND), 0);
         assert_int_equal(websess_session_new(&f->s), 0);
         assert_int_equal(websess_need_new(&f->need), 0);
         assert_int_equal(websess_need_new(&f->own), 0);
@@ -43,7 +43,7 @@ static int teardown(void **state) {
         websess_session_free(f->s);
         websess_need_free(f->need);
         websess_need_free(f->own);
-        toy_free(f->toy);
+        fake_free(f->fake);
         free(f);
         return 0;
 }
@@ -101,8 +101,8 @@ static void test_C1_nothing_is_nobody_and_never_a_crash(void **state) {
 static void test_R1_every_field_has_its_accessor(void **state) {
         Fixture *f = *state;
 
-        toy_set_roles(f->toy, "EDITOR USER", "");
-        toy_set_level(f->toy, 2, 16);
+        fake_set_roles(f->fake, "EDITOR USER", "");
+        fake_set_level(f->fake, 2, 16);
         assert_int_equal(resolve(f, NULL), 0);
         assert_string_equal(websess_session_id(f->s), "000102030405060708090a0b0c0d0e0f");
         assert_string_equal(websess_session_service(f->s), "shop");
@@ -146,7 +146,7 @@ static void test_C1_the_users_id_is_a_number_or_nobody(void **state) {
         for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
                 int64_t id = 99;
 
-                toy_set_user(f->toy, table[i].user);
+                fake_set_user(f->fake, table[i].user);
                 assert_int_equal(resolve(f, NULL), 0);
                 assert_int_equal(websess_session_user_id(f->s, &id), table[i].r);
                 assert_true(id == (table[i].r ? 99 : table[i].id));
@@ -163,7 +163,7 @@ static void test_C2_require_looks_at_login_then_roles(void **state) {
         assert_int_equal(websess_require(f->s, NULL), 0);
         assert_int_equal(websess_require(f->s, f->own), 0);
         assert_int_equal(websess_require(f->s, f->need), WEBSESS_E_FORBIDDEN);
-        toy_set_roles(f->toy, "USER CHIEF", "");
+        fake_set_roles(f->fake, "USER CHIEF", "");
         assert_int_equal(resolve(f, NULL), 0);
         assert_int_equal(websess_require(f->s, f->need), 0);
         assert_int_equal(websess_need_level(f->need, 1), 0);
@@ -173,8 +173,8 @@ static void test_C2_require_looks_at_login_then_roles(void **state) {
 static void test_C2_a_visitor_is_not_logged_in(void **state) {
         Fixture *f = *state;
 
-        toy_set_user(f->toy, "");
-        toy_set_roles(f->toy, "", "");
+        fake_set_user(f->fake, "");
+        fake_set_roles(f->fake, "", "");
         assert_int_equal(websess_need_flags(f->need, WEBSESS_NEED_ALLOW_ANONYMOUS), 0);
         assert_int_equal(resolve(f, f->need), 0);
         assert_null(websess_session_user(f->s));
@@ -188,7 +188,7 @@ static void test_C2_a_visitor_is_not_logged_in(void **state) {
 static void test_C3_require_admits_an_admin_only_when_a_resolve_has_shown_one(void **state) {
         Fixture *f = *state;
 
-        toy_set_roles(f->toy, "ROOT", "ROOT");
+        fake_set_roles(f->fake, "ROOT", "ROOT");
         assert_int_equal(websess_need_role(f->need, "EDITOR"), 0);
         assert_int_equal(websess_need_role(f->own, "CHIEF"), 0);
         assert_int_equal(resolve(f, NULL), 0);
@@ -196,7 +196,7 @@ static void test_C3_require_admits_an_admin_only_when_a_resolve_has_shown_one(vo
         assert_int_equal(resolve(f, f->need), 0);
         assert_int_equal(websess_require(f->s, f->own), 0);
         /* … and not any longer than that value lasts. */
-        toy_set_roles(f->toy, "EDITOR", "ROOT");
+        fake_set_roles(f->fake, "EDITOR", "ROOT");
         assert_int_equal(resolve(f, f->need), 0);
         assert_int_equal(websess_require(f->s, f->own), WEBSESS_E_FORBIDDEN);
 }
@@ -208,22 +208,22 @@ static void test_C4_the_daemons_need_and_the_calls_both_apply(void **state) {
         assert_int_equal(websess_need_role(f->need, "EDITOR"), 0);
         assert_int_equal(websess_set_default_need(f->w, f->own), 0);
 
-        toy_set_roles(f->toy, "EDITOR", "ROOT");
+        fake_set_roles(f->fake, "EDITOR", "ROOT");
         assert_int_equal(resolve(f, f->need), WEBSESS_E_FORBIDDEN);
         check_empty(f->s);
         assert_int_equal(resolve(f, NULL), WEBSESS_E_FORBIDDEN);
-        toy_set_roles(f->toy, "STAFF", "ROOT");
+        fake_set_roles(f->fake, "STAFF", "ROOT");
         assert_int_equal(resolve(f, f->need), WEBSESS_E_FORBIDDEN);
         assert_int_equal(resolve(f, NULL), 0);
-        toy_set_roles(f->toy, "STAFF EDITOR", "ROOT");
+        fake_set_roles(f->fake, "STAFF EDITOR", "ROOT");
         assert_int_equal(resolve(f, f->need), 0);
-        toy_set_roles(f->toy, "ROOT", "ROOT");
+        fake_set_roles(f->fake, "ROOT", "ROOT");
         assert_int_equal(resolve(f, f->need), 0);
         /* One who is both, in each set by another role. */
-        toy_set_roles(f->toy, "EDITOR ROOT", "ROOT");
+        fake_set_roles(f->fake, "EDITOR ROOT", "ROOT");
         assert_int_equal(resolve(f, f->need), 0);
         assert_int_equal(websess_set_default_need(f->w, NULL), 0);
-        toy_set_roles(f->toy, "EDITOR", "ROOT");
+        fake_set_roles(f->fake, "EDITOR", "ROOT");
         assert_int_equal(resolve(f, f->need), 0);
 }
 
@@ -237,7 +237,7 @@ static void test_C4_the_stricter_level_and_age_go_out(void **state) {
         assert_int_equal(websess_need_flags(f->need, WEBSESS_NEED_NO_TOUCH | WEBSESS_NEED_ALLOW_ANONYMOUS), 0);
         assert_int_equal(websess_set_default_need(f->w, f->own), 0);
         assert_int_equal(resolve(f, f->need), 0);
-        toy_last(f->toy, NULL, options);
+        fake_last(f->fake, NULL, options);
         assert_string_equal(options, "Level=2;MaxAuthAgeUSec=500;NoTouch=yes;");
         assert_int_equal(websess_need_flags(f->need, 4), WEBSESS_E_INVALID_ARGUMENT);
         assert_int_equal(websess_need_role(f->need, "no good"), WEBSESS_E_INVALID_ARGUMENT);
@@ -252,10 +252,10 @@ static void test_S07_the_age_of_a_login_is_told_without_a_lookup(void **state) {
         clock_gettime(CLOCK_REALTIME, &ts);
         now = (uint64_t) ts.tv_sec * SECOND;
         assert_int_equal(websess_need_max_auth_age_usec(f->need, 60 * SECOND), 0);
-        toy_set_level(f->toy, 0, now - 30 * SECOND);
+        fake_set_level(f->fake, 0, now - 30 * SECOND);
         assert_int_equal(resolve(f, NULL), 0);
         assert_int_equal(websess_require(f->s, f->need), 0);
-        toy_set_level(f->toy, 0, now - 90 * SECOND);
+        fake_set_level(f->fake, 0, now - 90 * SECOND);
         assert_int_equal(resolve(f, NULL), 0);
         assert_int_equal(websess_require(f->s, f->need), WEBSESS_E_STEP_UP_REQUIRED);
 }

@@ -11,14 +11,14 @@
 
 #define POOL_SIZE 32u
 
-typedef struct Pool {
+typedef struct ConnPool {
         _Atomic(Conn *) slots[POOL_SIZE];
-} Pool;
+} ConnPool;
 
 /* An idle connection of this process, the caller's from here on; NULL when there is none. */
-Conn *pool_take(Pool *p);
+Conn *conn_pool_take(ConnPool *p);
 
 /* Hand one back that is in order and has no message out. One too many is closed. */
-void pool_put(Pool *p, Conn *c);
+void conn_pool_put(ConnPool *p, Conn *c);
 
-void pool_done(Pool *p);
+void conn_pool_done(ConnPool *p);

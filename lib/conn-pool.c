@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Idle connections. Owns those in its slots, and no others. */
-#include "pool.h"
+#include "conn-pool.h"
 
-Conn *pool_take(Pool *p) {
+Conn *conn_pool_take(ConnPool *p) {
         for (size_t i = 0; i < POOL_SIZE; i++) {
                 Conn *c;
 
@@ -17,7 +17,7 @@ Conn *pool_take(Pool *p) {
         return NULL;
 }
 
-void pool_put(Pool *p, Conn *c) {
+void conn_pool_put(ConnPool *p, Conn *c) {
         for (size_t i = 0; c && i < POOL_SIZE; i++) {
                 Conn *empty = NULL;
 
@@ -27,7 +27,7 @@ void pool_put(Pool *p, Conn *c) {
         conn_free(c);
 }
 
-void pool_done(Pool *p) {
+void conn_pool_done(ConnPool *p) {
         for (size_t i = 0; i < POOL_SIZE; i++)
                 conn_free(atomic_exchange_explicit(&p->slots[i], NULL, memory_order_acquire));
 }

@@ -13,14 +13,14 @@
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "toy-broker.h"
+#include "lib-broker.h"
 #include "values.h"
 
 #define CLIENTS 64
 #define MEMBERS 32
 
 typedef struct Client {
-        ToyBroker *toy;
+        FakeBroker *fake;
         pthread_t thread;
         bool used, subscribed;
         sd_bus *bus;
@@ -28,7 +28,7 @@ typedef struct Client {
         char signal[64], signal_id[64];         /* to be sent; under the lock */
 } Client;
 
-struct ToyBroker {
+struct FakeBroker {
         pthread_mutex_t lock;
         pthread_t acceptor;
         char folder[64], path[128];
@@ -47,7 +47,7 @@ struct ToyBroker {
         int tokens;
 };
 
-static int *counter(ToyBroker *t, const char *member, bool effects) {
+static int *counter(FakeBroker *t, const char *member, bool effects) {
         size_t i = 0;
 
         while (t->members[i].name[0] && strcmp(t->members[i].name, member) != 0)
@@ -80,7 +80,7 @@ static void append_variant(sd_bus_message *m, const char *key, const char *type,
         assert(sd_bus_message_close_container(m) >= 0);
 }
 
-static void append_session(ToyBroker *t, sd_bus_message *m, const char *id, bool with_cookie) {
+static void append_session(FakeBroker *t, sd_bus_message *m, const char *id, bool with_cookie) {
         assert(sd_bus_message_open_container(m, 'a', "{sv}") >= 0);
         assert(sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "Id", "s", id, "Service", "s", "shop", "User", "s", t->user,
                                      "Uid", "u", 1000u) >= 0);
@@ -100,7 +100,7 @@ static void append_session(ToyBroker *t, sd_bus_message *m, const char *id, bool
 }
 
 /* "Key=value;" of an a{sv}, and RequestId by itself; *ok: do the Roles of it let the session pass? */
-static void note_options(ToyBroker *t, sd_bus_message *m, bool *ok) {
+static void note_options(FakeBroker *t, sd_bus_message *m, bool *ok) {
         struct websess_values v = {};
         const char *const *roles;
         const char *s;
@@ -138,7 +138,7 @@ static void note_options(ToyBroker *t, sd_bus_message *m, bool *ok) {
 
 /* ---- calls ---- */
 
-static int answer(ToyBroker *t, Client *c, sd_bus_message *m, const char *member, sd_bus_message *reply);
+static int answer(FakeBroker *t, Client *c, sd_bus_message *m, const char *member, sd_bus_message *reply);
 
 static int fail(sd_bus_message *m, const char *name, const char *text) {
         char full[80];
@@ -151,7 +151,7 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const char *member = sd_bus_message_get_member(m);
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         Client *c = userdata;
-        ToyBroker *t = c->toy;
+        FakeBroker *t = c->fake;
         int r = 0;
 
         if (!sd_bus_message_is_method_call(m, NULL, NULL))
@@ -181,11 +181,11 @@ static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 1;
 }
 
-static void new_token(ToyBroker *t) {
+static void new_token(FakeBroker *t) {
         snprintf(t->token, sizeof(t->token), "token-%d", ++t->tokens);
 }
 
-static int answer_token(ToyBroker *t, sd_bus_message *m, const char *member, sd_bus_message *reply) {
+static int answer_token(FakeBroker *t, sd_bus_message *m, const char *member, sd_bus_message *reply) {
         static const char id[] = "000102030405060708090a0b0c0d0e0f";
         char before[160];
         const char *service, *user;
@@ -217,7 +217,7 @@ static int answer_token(ToyBroker *t, sd_bus_message *m, const char *member, sd_
         return 0;
 }
 
-static int answer_attributes(ToyBroker *t, sd_bus_message *m, sd_bus_message *reply) {
+static int answer_attributes(FakeBroker *t, sd_bus_message *m, sd_bus_message *reply) {
         const char *service, *token, *key;
         struct websess_values set = {};
         uint64_t if_version;
@@ -256,7 +256,7 @@ static int answer_attributes(ToyBroker *t, sd_bus_message *m, sd_bus_message *re
         return sd_bus_message_append(reply, "t", ++t->version) < 0;
 }
 
-static int answer_resolve(ToyBroker *t, sd_bus_message *m, sd_bus_message *reply) {
+static int answer_resolve(FakeBroker *t, sd_bus_message *m, sd_bus_message *reply) {
         const char *service, *token;
         bool ok = true;
 
@@ -271,7 +271,7 @@ static int answer_resolve(ToyBroker *t, sd_bus_message *m, sd_bus_message *reply
 }
 
 /* Seven sessions in pages of at most three. */
-static int answer_list(ToyBroker *t, sd_bus_message *m, sd_bus_message *reply) {
+static int answer_list(FakeBroker *t, sd_bus_message *m, sd_bus_message *reply) {
         int64_t after = 0, limit = 3, last = 0;
         struct websess_values v = {};
         const char *cursor;
@@ -293,7 +293,7 @@ static int answer_list(ToyBroker *t, sd_bus_message *m, sd_bus_message *reply) {
         return sd_bus_message_append(reply, "s", last < 7 ? id : "") < 0;
 }
 
-static int answer(ToyBroker *t, Client *c, sd_bus_message *m, const char *member, sd_bus_message *reply) {
+static int answer(FakeBroker *t, Client *c, sd_bus_message *m, const char *member, sd_bus_message *reply) {
         static const char *const counted[] = { "RevokeUser", "RevokeAll", "SetUserRoles" };
 
         if (strcmp(member, "Login") == 0 || strcmp(member, "CreateSession") == 0 || strcmp(member, "Rotate") == 0)
@@ -330,12 +330,12 @@ static void send_signal(Client *c) {
         char member[64], id[64];
         bool subscribed;
 
-        pthread_mutex_lock(&c->toy->lock);
+        pthread_mutex_lock(&c->fake->lock);
         snprintf(member, sizeof(member), "%s", c->signal);
         snprintf(id, sizeof(id), "%s", c->signal_id);
         subscribed = c->subscribed;
         c->signal[0] = '\0';
-        pthread_mutex_unlock(&c->toy->lock);
+        pthread_mutex_unlock(&c->fake->lock);
         if (!subscribed || !member[0])
                 return;
         if (strcmp(member, "SessionNew") == 0)
@@ -373,7 +373,7 @@ static void *serve(void *userdata) {
         return NULL;
 }
 
-static void accept_one(ToyBroker *t, int fd) {
+static void accept_one(FakeBroker *t, int fd) {
         Client *c = NULL;
         sd_id128_t id = {};
 
@@ -382,7 +382,7 @@ static void accept_one(ToyBroker *t, int fd) {
                 if (!t->clients[i].used)
                         c = &t->clients[i];
         assert(c);
-        *c = (Client) { .toy = t, .used = true, .wake = eventfd(0, EFD_CLOEXEC) };
+        *c = (Client) { .fake = t, .used = true, .wake = eventfd(0, EFD_CLOEXEC) };
         t->connections++;
         assert(sd_bus_new(&c->bus) >= 0 && sd_bus_set_fd(c->bus, fd, fd) >= 0 && sd_bus_set_server(c->bus, 1, id) >= 0 &&
                sd_bus_add_filter(c->bus, NULL, on_call, c) >= 0 && sd_bus_start(c->bus) >= 0);
@@ -391,7 +391,7 @@ static void accept_one(ToyBroker *t, int fd) {
 }
 
 static void *accept_all(void *userdata) {
-        ToyBroker *t = userdata;
+        FakeBroker *t = userdata;
 
         for (;;) {
                 struct pollfd p[2] = { { .fd = t->fd, .events = POLLIN }, { .fd = t->stop, .events = POLLIN } };
@@ -403,7 +403,7 @@ static void *accept_all(void *userdata) {
         }
 }
 
-void toy_start(ToyBroker *t) {
+void fake_start(FakeBroker *t) {
         struct sockaddr_un a = { .sun_family = AF_UNIX };
 
         assert(strlen(t->path) < sizeof(a.sun_path));
@@ -415,7 +415,7 @@ void toy_start(ToyBroker *t) {
         t->running = true;
 }
 
-void toy_stop(ToyBroker *t) {
+void fake_stop(FakeBroker *t) {
         uint64_t all = 1000;
 
         if (!t->running)
@@ -435,12 +435,12 @@ void toy_stop(ToyBroker *t) {
         t->running = false;
 }
 
-ToyBroker *toy_new(void) {
-        ToyBroker *t = calloc(1, sizeof(*t));
+FakeBroker *fake_new(void) {
+        FakeBroker *t = calloc(1, sizeof(*t));
 
         assert(t);
         pthread_mutex_init(&t->lock, NULL);
-        strcpy(t->folder, "/tmp/websess-toy-XXXXXX");
+        strcpy(t->folder, "/tmp/websess-fake-XXXXXX");
         assert(mkdtemp(t->folder));
         /* A path with characters that a D-Bus address has to escape. */
         snprintf(t->path, sizeof(t->path), "%s/a b,c;d=e%%.sock", t->folder);
@@ -448,19 +448,19 @@ ToyBroker *toy_new(void) {
         strcpy(t->roles, "USER");
         t->auth_time = 16;
         t->version = 1;
-        toy_start(t);
+        fake_start(t);
         return t;
 }
 
-ToyBroker *toy_free(ToyBroker *t) {
-        toy_stop(t);
+FakeBroker *fake_free(FakeBroker *t) {
+        fake_stop(t);
         rmdir(t->folder);
         values_done(&t->attributes);
         free(t);
         return NULL;
 }
 
-const char *toy_path(const ToyBroker *t) {
+const char *fake_path(const FakeBroker *t) {
         return t->path;
 }
 
@@ -468,40 +468,40 @@ const char *toy_path(const ToyBroker *t) {
 
 #define LOCKED(t, ...) do { pthread_mutex_lock(&(t)->lock); __VA_ARGS__; pthread_mutex_unlock(&(t)->lock); } while (0)
 
-void toy_drop_before(ToyBroker *t, int n) {
+void fake_drop_before(FakeBroker *t, int n) {
         LOCKED(t, t->drop_before = n);
 }
 
-void toy_drop_after(ToyBroker *t, int n) {
+void fake_drop_after(FakeBroker *t, int n) {
         LOCKED(t, t->drop_after = n);
 }
 
-void toy_hang(ToyBroker *t, bool hang) {
+void fake_hang(FakeBroker *t, bool hang) {
         LOCKED(t, t->hang = hang);
 }
 
-int toy_calls(ToyBroker *t, const char *member) {
+int fake_calls(FakeBroker *t, const char *member) {
         int n;
 
         LOCKED(t, n = *counter(t, member, false));
         return n;
 }
 
-int toy_effects(ToyBroker *t, const char *member) {
+int fake_effects(FakeBroker *t, const char *member) {
         int n;
 
         LOCKED(t, n = *counter(t, member, true));
         return n;
 }
 
-int toy_connections(ToyBroker *t) {
+int fake_connections(FakeBroker *t) {
         int n;
 
         LOCKED(t, n = t->connections);
         return n;
 }
 
-void toy_last(ToyBroker *t, char *request_id, char *options) {
+void fake_last(FakeBroker *t, char *request_id, char *options) {
         pthread_mutex_lock(&t->lock);
         if (request_id)
                 strcpy(request_id, t->request_id);
@@ -510,26 +510,26 @@ void toy_last(ToyBroker *t, char *request_id, char *options) {
         pthread_mutex_unlock(&t->lock);
 }
 
-void toy_set_user(ToyBroker *t, const char *user) {
+void fake_set_user(FakeBroker *t, const char *user) {
         LOCKED(t, snprintf(t->user, sizeof(t->user), "%s", user));
 }
 
-void toy_set_roles(ToyBroker *t, const char *roles, const char *admin) {
+void fake_set_roles(FakeBroker *t, const char *roles, const char *admin) {
         LOCKED(t, snprintf(t->roles, sizeof(t->roles), "%s", roles); snprintf(t->admin, sizeof(t->admin), "%s", admin));
 }
 
-void toy_set_level(ToyBroker *t, uint32_t level, uint64_t auth_time) {
+void fake_set_level(FakeBroker *t, uint32_t level, uint64_t auth_time) {
         LOCKED(t, t->level = level; t->auth_time = auth_time);
 }
 
-uint64_t toy_version(ToyBroker *t) {
+uint64_t fake_version(FakeBroker *t) {
         uint64_t version;
 
         LOCKED(t, version = t->version);
         return version;
 }
 
-void toy_signal(ToyBroker *t, const char *member, const char *id) {
+void fake_signal(FakeBroker *t, const char *member, const char *id) {
         uint64_t one = 1;
 
         pthread_mutex_lock(&t->lock);
