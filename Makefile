@@ -244,7 +244,7 @@ define INSTALLED
 0644 $(BUILD)/libwebsess.so.$(VERSION)  $(libdir)/libwebsess.so.$(VERSION)
 0644 $(BUILD)/installed/libwebsess.pc   $(libdir)/pkgconfig/libwebsess.pc
 0644 include/websess.h                  $(prefix)/include/websess.h
-0644 $(BUILD)/pam_websess.so            /usr/lib/$(multiarch)/security/pam_websess.so
+$(if $(wildcard pam/*.c),0644 $(BUILD)/pam_websess.so /usr/lib/$(multiarch)/security/pam_websess.so)
 0644 $(BUILD)/installed/websessd.service        /usr/lib/systemd/system/websessd.service
 0644 $(BUILD)/installed/websess-pam@.service    /usr/lib/systemd/system/websess-pam@.service
 0644 systemd/websessd.socket            /usr/lib/systemd/system/websessd.socket

@@ -3,6 +3,7 @@
 #include "sockets.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,12 +30,16 @@ int socket_path(const char *directory, const char *name, char **ret, Fault *f) {
 }
 
 static int passed(int *ret, Fault *f) {
-        int n = sd_listen_fds(true);
+        int n = sd_listen_fds(true), flags;
 
         if (n <= 0)
                 return n;
         if (n > 1 || sd_is_socket(SD_LISTEN_FDS_START, AF_UNIX, SOCK_STREAM, 1) <= 0)
                 return fault(f, FAULT_INVALID_ARGUMENT, "LISTEN_FDS must be one listening AF_UNIX stream socket: see websessd.socket");
+        /* Whoever passes it need not have made it so, and systemd does not; waiting in accept() would stop the whole loop. */
+        flags = fcntl(SD_LISTEN_FDS_START, F_GETFL);
+        if (flags < 0 || fcntl(SD_LISTEN_FDS_START, F_SETFL, flags | O_NONBLOCK) < 0)
+                return -errno;
         *ret = SD_LISTEN_FDS_START;
         return 1;
 }
