@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Matches a caller with the entries of [Access]. Pure: numbers with numbers, names of units with what the kernel proved. */
+/* Matches a caller with the entries of [Access]. Pure: numbers with numbers, names of units with what the kernel
+ * proved. */
 #include "access.h"
 
 #include <stdio.h>
@@ -85,5 +86,6 @@ int access_require(const Service *s, Right right, const Caller *c, Fault *f) {
         if (access_allows(s, right, c))
                 return 0;
         caller_format(c, who, sizeof(who));
-        return fault(f, FAULT_ACCESS_DENIED, "%s lacks %s on \"%s\": see [Access] in %s", who, right_name(right), s->name, s->path);
+        return fault(f, FAULT_ACCESS_DENIED, "%s lacks %s on \"%s\": see [Access] in %s", who, right_name(right),
+                s->name, s->path);
 }

@@ -26,5 +26,6 @@ bool caller_owns(const Caller *c, const Record *r);     /* the session carries h
 
 bool access_allows(const Service *s, Right right, const Caller *c);     /* root: always */
 
-/* FAULT_ACCESS_DENIED: `uid 998 (shop.service) lacks Resolve on "shop": see [Access] in /etc/websess/services.d/shop.conf` */
+/* FAULT_ACCESS_DENIED: `uid 998 (shop.service) lacks Resolve on "shop": see [Access] in
+ * /etc/websess/services.d/shop.conf` */
 int access_require(const Service *s, Right right, const Caller *c, Fault *f);

@@ -82,7 +82,8 @@ static int read_section(Reader *r, char *text) {
         const char *name;
 
         if (text[size - 1] != ']')
-                return config_refuse(r->fault, r->path, r->line, NULL, "a section ends with ']' and nothing follows it");
+                return config_refuse(
+                        r->fault, r->path, r->line, NULL, "a section ends with ']' and nothing follows it");
         text[size - 1] = '\0';
         name = trim(text + 1);
         if (!*name || strpbrk(name, "[]"))

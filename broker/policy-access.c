@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The entries of [Access] as values: users and groups are looked up here, once, so that matching a caller is comparing numbers. */
+/* The entries of [Access] as values: users and groups are looked up here, once, so that matching a caller is comparing
+ * numbers. */
 #include "policy-keys.h"
 
 #include <errno.h>
@@ -13,7 +14,8 @@
 
 #define UNIT_SUFFIX ".service"
 
-/* Numbers that stand for "nobody in particular": no id at all, and what the kernel shows for one of another user namespace. */
+/* Numbers that stand for "nobody in particular": no id at all, and what the kernel shows for one of another user
+ * namespace. */
 static bool matchable(uint64_t id) {
         return id < UINT32_MAX && id != 65534;
 }
@@ -22,7 +24,8 @@ static int parse_unit(const char *name, char **ret, Fault *f) {
         size_t size = strlen(name), suffix = strlen(UNIT_SUFFIX);
 
         if (size <= suffix || size > UNIT_MAX || strcmp(name + size - suffix, UNIT_SUFFIX) != 0)
-                return fault(f, FAULT_INVALID_ARGUMENT, "\"unit:%s\" does not name a unit such as unit:shop.service", name);
+                return fault(
+                        f, FAULT_INVALID_ARGUMENT, "\"unit:%s\" does not name a unit such as unit:shop.service", name);
         if (name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@")])
                 return fault(f, FAULT_INVALID_ARGUMENT, "\"unit:%s\" holds a character that no unit's name has", name);
         if (name[size - suffix - 1] == '@')
@@ -45,7 +48,8 @@ static int parse_user(const char *name, uid_t *ret, Fault *f) {
                 uid = *ret;
         }
         if (!matchable(uid))
-                return fault(f, FAULT_INVALID_ARGUMENT, "\"%s\" can match nobody: 65534 and 4294967295 stand for users that are not known", name);
+                return fault(f, FAULT_INVALID_ARGUMENT,
+                        "\"%s\" can match nobody: 65534 and 4294967295 stand for users that are not known", name);
         *ret = (uid_t) uid;
         return 0;
 }
@@ -56,7 +60,8 @@ static int parse_group(const char *name, gid_t *ret, Fault *f) {
         if (k != 0)
                 return k;
         if (!matchable(*ret))
-                return fault(f, FAULT_INVALID_ARGUMENT, "\"@%s\" can match nobody: gid 65534 stands for groups that are not known", name);
+                return fault(f, FAULT_INVALID_ARGUMENT,
+                        "\"@%s\" can match nobody: gid 65534 stands for groups that are not known", name);
         return 0;
 }
 

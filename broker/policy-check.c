@@ -54,7 +54,8 @@ static int refuse(const Loading *l, const char *section, const char *names, Faul
 
         if (!key)
                 return -EINVAL;
-        return config_refuse(f, l->origins[key - l->keys].path, l->origins[key - l->keys].line, key->name, "%s", reason);
+        return config_refuse(
+                f, l->origins[key - l->keys].path, l->origins[key - l->keys].line, key->name, "%s", reason);
 }
 
 /* A default bows to what was written; what was written is never bent in silence. */
@@ -66,7 +67,8 @@ int settings_check(const Loading *l, const Settings *s, Fault *f) {
         if (s->store_reserve_bytes >= s->store_max_bytes)
                 return refuse(l, "Store", "MaxSize Reserve", f, "Reserve= must be smaller than MaxSize=");
         if (written(l, "Limits", "MaxConnectionsPerUser") && s->max_connections_per_user > s->max_connections)
-                return refuse(l, "Limits", "MaxConnections MaxConnectionsPerUser", f, "MaxConnectionsPerUser= must not exceed MaxConnections=");
+                return refuse(l, "Limits", "MaxConnections MaxConnectionsPerUser", f,
+                        "MaxConnectionsPerUser= must not exceed MaxConnections=");
         if (written(l, "PAM", "IdleHelpers") && s->idle_helpers > s->max_helpers)
                 return refuse(l, "PAM", "IdleHelpers MaxHelpers", f, "IdleHelpers= must not exceed MaxHelpers=");
         return 0;
@@ -76,8 +78,9 @@ int settings_check(const Loading *l, const Settings *s, Fault *f) {
 static int check_app_roles(const Service *s, Fault *f) {
         for (size_t i = 0; i < s->n_roles; i++)
                 if (s->roles[i].groups)
-                        return fault(f, FAULT_INVALID_ARGUMENT, "%s: %s: \"@%s\": the users of a service with Users=app have no groups",
-                                     s->roles[i].origin, s->roles[i].role, s->roles[i].groups[0]);
+                        return fault(f, FAULT_INVALID_ARGUMENT,
+                                "%s: %s: \"@%s\": the users of a service with Users=app have no groups",
+                                s->roles[i].origin, s->roles[i].role, s->roles[i].groups[0]);
         return 0;
 }
 
@@ -87,7 +90,8 @@ int service_check(const Loading *l, const Service *s, Fault *f) {
         if (written(l, "Service", "IdleSec") && s->lifetime_usec < s->idle_usec)
                 return refuse(l, "Service", "IdleSec LifetimeSec", f, "LifetimeSec= must not be shorter than IdleSec=");
         if (written(l, "Service", "AnonymousIdleSec") && s->lifetime_usec < s->anonymous_idle_usec)
-                return refuse(l, "Service", "AnonymousIdleSec LifetimeSec", f, "LifetimeSec= must not be shorter than AnonymousIdleSec=");
+                return refuse(l, "Service", "AnonymousIdleSec LifetimeSec", f,
+                        "LifetimeSec= must not be shorter than AnonymousIdleSec=");
         if (s->users == USERS_APP && check_app_roles(s, f) != 0)
                 return FAULT_INVALID_ARGUMENT;
         if (cookie_rules_check(&s->cookie, &reason) != 0)

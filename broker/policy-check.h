@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What no single line can show: keys that must fit each other, and defaults that follow from other keys. Inner header of policy-*.c. */
+/* What no single line can show: keys that must fit each other, and defaults that follow from other keys. Inner header
+ * of policy-*.c. */
 #pragma once
 
 #include "policy-keys.h"

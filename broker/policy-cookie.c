@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * [Cookie]: which domain a cookie is for, and the ready Set-Cookie value. The one file that knows PCRE2 and the public suffix
- * list. A cookie for a public suffix ("co.uk") would be sent to strangers, so no rule of the policy can make one: a fixed
- * domain of that kind is refused when the policy is read, a computed one falls back to a cookie for the very host.
+ * [Cookie]: which domain a cookie is for, and the ready Set-Cookie value. The one file that knows PCRE2 and the public
+ * suffix list. A cookie for a public suffix ("co.uk") would be sent to strangers, so no rule of the policy can make
+ * one: a fixed domain of that kind is refused when the policy is read, a computed one falls back to a cookie for the
+ * very host.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 
@@ -57,18 +58,24 @@ static bool domain_is_public(const char *domain) {
 
 /* The rules are the cookie module's: ask it with a policy that is fine but for this one part. */
 int check_cookie_name(const char *value, Fault *f) {
-        return cookie_policy_check(&(CookiePolicy) { .name = value, .path = "/", .domain = "", .secure = true, .same_site = "" }, f);
+        return cookie_policy_check(
+                &(CookiePolicy) { .name = value, .path = "/", .domain = "", .secure = true, .same_site = "" }, f);
 }
 
 int check_cookie_path(const char *value, Fault *f) {
-        return cookie_policy_check(&(CookiePolicy) { .name = "a", .path = value, .domain = "", .secure = true, .same_site = "" }, f);
+        return cookie_policy_check(
+                &(CookiePolicy) { .name = "a", .path = value, .domain = "", .secure = true, .same_site = "" }, f);
 }
 
 int check_cookie_domain(const char *value, Fault *f) {
         if (!host_valid(value) || strpbrk(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-                return fault(f, FAULT_INVALID_ARGUMENT, "\"%s\" is not a domain in lower case such as shop.example (no address, no dot at either end)", value);
+                return fault(f, FAULT_INVALID_ARGUMENT,
+                        "\"%s\" is not a domain in lower case such as shop.example (no address, no dot at either end)",
+                        value);
         if (domain_is_public(value))
-                return fault(f, FAULT_INVALID_ARGUMENT, "\"%s\" is a public suffix: browsers refuse a cookie that would go to everybody under it", value);
+                return fault(f, FAULT_INVALID_ARGUMENT,
+                        "\"%s\" is a public suffix: browsers refuse a cookie that would go to everybody under it",
+                        value);
         return 0;
 }
 
@@ -80,12 +87,14 @@ static int compile(const char *pattern, pcre2_code **ret, Fault *f) {
         int error;
 
         code = pcre2_compile((PCRE2_SPTR) pattern, PCRE2_ZERO_TERMINATED,
-                             PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C, &error, &offset, NULL);
+                PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C, &error, &offset,
+                NULL);
         if (!code) {
                 if (error == PCRE2_ERROR_NOMEMORY)
                         return -ENOMEM;
                 pcre2_get_error_message(error, reason, sizeof(reason));
-                return fault(f, FAULT_INVALID_ARGUMENT, "not a regular expression: %s at character %zu", reason, offset + 1);
+                return fault(
+                        f, FAULT_INVALID_ARGUMENT, "not a regular expression: %s at character %zu", reason, offset + 1);
         }
         pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &groups);
         if (groups < 1)
@@ -119,8 +128,10 @@ int parse_max_age(const Key *key, const ConfigItem *item, void *field, Fault *f)
         CookieRules *c = field;
         uint64_t usec = 0;
 
-        if (strcmp(item->value, "lifetime") != 0 && strcmp(item->value, "session") != 0 && (!span_parse(item->value, &usec) || usec < USEC_PER_SEC))
-                return fault(f, FAULT_INVALID_ARGUMENT, "\"%s\" is neither lifetime nor session nor a span of a second or more", item->value);
+        if (strcmp(item->value, "lifetime") != 0 && strcmp(item->value, "session") != 0 &&
+                (!span_parse(item->value, &usec) || usec < USEC_PER_SEC))
+                return fault(f, FAULT_INVALID_ARGUMENT,
+                        "\"%s\" is neither lifetime nor session nor a span of a second or more", item->value);
         c->max_age_lifetime = strcmp(item->value, "lifetime") == 0;
         c->max_age_sec = usec / USEC_PER_SEC;
         return 0;
@@ -147,7 +158,8 @@ int cookie_rules_check(const CookieRules *c, Fault *f) {
         CookiePolicy p = cookie_policy(c);
 
         if (*c->domain && *c->domain_pattern)
-                return fault(f, FAULT_INVALID_ARGUMENT, "Domain= and DomainPattern= exclude each other: only one can decide");
+                return fault(f, FAULT_INVALID_ARGUMENT,
+                        "Domain= and DomainPattern= exclude each other: only one can decide");
         if (*c->domain_pattern)
                 p.domain = "shop.example";      /* the pattern may find one: a __Host- cookie must have none */
         return cookie_policy_check(&p, f);
@@ -184,7 +196,8 @@ static int pattern_match(const pcre2_code *code, const char *host, char out[stat
         return n > 0 && pcre2_substring_copy_bynumber(match, 1, (PCRE2_UCHAR *) out, &size) == 0;
 }
 
-/* The domain that the pattern finds for this host; "" (the host alone) where it finds none that a browser may be given. */
+/* The domain that the pattern finds for this host; "" (the host alone) where it finds none that a browser may be
+ * given. */
 static int find_domain(const CookieRules *c, const char *host, char out[static HOST_MAX + 1]) {
         char name[HOST_MAX + 1];
         bool good;
@@ -196,13 +209,15 @@ static int find_domain(const CookieRules *c, const char *host, char out[static H
         k = pattern_match(c->domain_code, name, out);
         if (k < 0)
                 return k;
-        good = k > 0 && host_valid(out) && !domain_is_public(out) && psl_is_cookie_domain_acceptable(psl_builtin(), name, out);
+        good = k > 0 && host_valid(out) && !domain_is_public(out) &&
+                psl_is_cookie_domain_acceptable(psl_builtin(), name, out);
         if (!good)
                 out[0] = '\0';
         return 0;
 }
 
-int service_cookie(const Service *s, const char *token, const char *host, uint64_t lifetime_usec, char *out, size_t size, Fault *f) {
+int service_cookie(const Service *s, const char *token, const char *host, uint64_t lifetime_usec, char *out,
+        size_t size, Fault *f) {
         CookiePolicy p = cookie_policy(&s->cookie);
         char domain[HOST_MAX + 1];
         int k;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files of the policy: which there are, in which order, and their text. Refuses what anybody may write to, what is not a regular
- * file, and what is larger than any policy. A missing folder or optional file is an empty one.
+ * The files of the policy: which there are, in which order, and their text. Refuses what anybody may write to, what is
+ * not a regular file, and what is larger than any policy. A missing folder or optional file is an empty one.
  */
 #pragma once
 
@@ -12,7 +12,8 @@
 
 #define POLICY_FILE_MAX (1024u * 1024u)
 
-/* The names in a folder that end in ".conf" and do not begin with a dot, sorted byte by byte; a NULL-terminated array. */
+/* The names in a folder that end in ".conf" and do not begin with a dot, sorted byte by byte; a NULL-terminated
+ * array. */
 int files_list(const char *folder, char ***ret, Fault *f);
 char **files_list_free(char **list);
 

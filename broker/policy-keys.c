@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The two tables, and what puts a line of a file on its row. Pure but for the look-ups of users and groups that the parsers do. */
+/* The two tables, and what puts a line of a file on its row. Pure but for the look-ups of users and groups that the
+ * parsers do. */
 #include "policy-keys.h"
 
 #include <stddef.h>
@@ -12,11 +13,14 @@
 #define SERVICE(field) offsetof(Service, field)
 #define SETTING(field) offsetof(Settings, field)
 
-_Static_assert(sizeof(Users) == sizeof(int) && sizeof(OnLimit) == sizeof(int) && sizeof(OnRoleChange) == sizeof(int), "parse_enum");
+_Static_assert(sizeof(Users) == sizeof(int) && sizeof(OnLimit) == sizeof(int) && sizeof(OnRoleChange) == sizeof(int),
+        "parse_enum");
 
 static const KeyWord users_words[] = { { "unix", USERS_UNIX }, { "app", USERS_APP }, {} };
 static const KeyWord on_limit_words[] = { { "evict", ON_LIMIT_EVICT }, { "refuse", ON_LIMIT_REFUSE }, {} };
-static const KeyWord on_role_change_words[] = { { "revoke", ON_ROLE_CHANGE_REVOKE }, { "update", ON_ROLE_CHANGE_UPDATE }, {} };
+static const KeyWord on_role_change_words[] = {
+        { "revoke", ON_ROLE_CHANGE_REVOKE }, { "update", ON_ROLE_CHANGE_UPDATE }, {},
+};
 static const KeyWord same_site_words[] = { { "Lax", 0 }, { "Strict", 0 }, { "None", 0 }, {} };
 
 static const KeyRange any_count = { 0, 1000000 };
@@ -41,7 +45,9 @@ static int check_token_prefix(const char *value, Fault *f) {
                 return fault(f, FAULT_INVALID_ARGUMENT, "longer than %u characters", TOKEN_PREFIX_MAX);
         for (const char *c = value; *c; c++)
                 if (*c <= ' ' || *c >= 0x7f || strchr("\",;\\", *c))
-                        return fault(f, FAULT_INVALID_ARGUMENT, "a cookie cannot hold white space, quotes, commas, semicolons, backslashes or anything but ASCII");
+                        return fault(f, FAULT_INVALID_ARGUMENT,
+                                "a cookie cannot hold white space, quotes, commas, semicolons, backslashes, "
+                                "or anything but ASCII");
         return 0;
 }
 
@@ -106,7 +112,9 @@ static void *field_of(const Key *key, void *object) {
 }
 
 static int reset(const Key *key, void *object, Fault *f) {
-        const ConfigItem item = { .path = "(default)", .section = key->section, .key = key->name, .value = key->initial };
+        const ConfigItem item = {
+                .path = "(default)", .section = key->section, .key = key->name, .value = key->initial
+        };
 
         if (key->reset) {
                 key->reset(field_of(key, object));
@@ -137,7 +145,8 @@ static int refuse_unknown(const Key *keys, const ConfigItem *item, Fault *f) {
                         elsewhere = keys->section;
         }
         if (elsewhere)
-                return fault(f, FAULT_INVALID_ARGUMENT, "unknown key in [%s]: it belongs in [%s]", item->section, elsewhere);
+                return fault(
+                        f, FAULT_INVALID_ARGUMENT, "unknown key in [%s]: it belongs in [%s]", item->section, elsewhere);
         if (known)
                 return fault(f, FAULT_INVALID_ARGUMENT, "unknown key in [%s]", item->section);
         return fault(f, FAULT_INVALID_ARGUMENT, "unknown section [%s]", item->section);
@@ -145,7 +154,8 @@ static int refuse_unknown(const Key *keys, const ConfigItem *item, Fault *f) {
 
 static const Key *find_key(const Key *keys, const ConfigItem *item) {
         for (; keys->section; keys++)
-                if (strcmp(keys->section, item->section) == 0 && ((keys->flags & KEY_ANY) || strcmp(keys->name, item->key) == 0))
+                if (strcmp(keys->section, item->section) == 0 &&
+                        ((keys->flags & KEY_ANY) || strcmp(keys->name, item->key) == 0))
                         return keys;
         return NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keys of the policy as two tables: one for services.d/NAME.conf, one for websess.conf. Everything that is known of a key
- * stands on its row: where it lives, how it is read, what it is when nobody says. The manual page and the shipped
+ * The keys of the policy as two tables: one for services.d/NAME.conf, one for websess.conf. Everything that is known of
+ * a key stands on its row: where it lives, how it is read, what it is when nobody says. The manual page and the shipped
  * files are checked against the tables. Inner header of the policy-*.c files and their tests.
  */
 #pragma once
@@ -11,10 +11,10 @@
 
 typedef struct Key Key;
 
-/* Read value into *field, replacing what was there (a list: appending to it). Returns 0; FAULT_INVALID_ARGUMENT with the bare
- * reason; or a negative errno. An empty value is one of KEY_EMPTY or KEY_ANY, or the default. */
-typedef int (*KeyParser)(const Key *key, const ConfigItem *item, void *field, Fault *f);
-typedef void (*KeyReset)(void *field);
+/* Read value into *field, replacing what was there (a list: appending to it). Returns 0; FAULT_INVALID_ARGUMENT with
+ * the bare reason; or a negative errno. An empty value is one of KEY_EMPTY or KEY_ANY, or the default. */
+typedef int KeyParse(const Key *key, const ConfigItem *item, void *field, Fault *f);
+typedef void KeyReset(void *field);
 
 enum {
         KEY_EMPTY = 1 << 0,     /* an empty value is a value, not a reset */
@@ -24,11 +24,11 @@ enum {
 struct Key {
         const char *section;
         const char *name;               /* NULL: KEY_ANY */
-        KeyParser parse;
+        KeyParse *parse;
         size_t offset;                  /* of the field in Service or Settings */
         const char *initial;            /* the default, as one would write it; "" for an empty list or text */
         const void *detail;             /* the parser's: a KeyRange, KeyWord[] … */
-        KeyReset reset;                 /* empties the field; NULL where the parser overwrites anyway */
+        KeyReset *reset;                /* empties the field; NULL where the parser overwrites anyway */
         unsigned flags;
 };
 
@@ -49,26 +49,26 @@ int keys_reset_all(const Key *keys, void *object, Fault *f);
 /* Apply one line. *ret is the row it fell on. Unknown sections and keys are refused. */
 int keys_apply(const Key *keys, const ConfigItem *item, void *object, const Key **ret, Fault *f);
 
-/* ---- parsers, one per type (policy-parse.c); the type of *field behind each ---- */
-int parse_span(const Key *key, const ConfigItem *item, void *field, Fault *f);          /* uint64_t, µs; never 0 */
-int parse_bool(const Key *key, const ConfigItem *item, void *field, Fault *f);          /* bool */
-int parse_unsigned(const Key *key, const ConfigItem *item, void *field, Fault *f);      /* unsigned, within a KeyRange */
-int parse_size(const Key *key, const ConfigItem *item, void *field, Fault *f);          /* uint64_t, within a KeyRange */
-int parse_enum(const Key *key, const ConfigItem *item, void *field, Fault *f);          /* an enum, by KeyWord[] */
-int parse_word(const Key *key, const ConfigItem *item, void *field, Fault *f);          /* char *, spelt as one of KeyWord[] */
-int parse_name(const Key *key, const ConfigItem *item, void *field, Fault *f);          /* char *, by the KeyCheck */
+/* ---- parsers, one per type (policy-parse.c); behind each the type of *field ---- */
+KeyParse parse_span;            /* uint64_t, µs; never 0 */
+KeyParse parse_bool;            /* bool */
+KeyParse parse_unsigned;        /* unsigned, within a KeyRange */
+KeyParse parse_size;            /* uint64_t, within a KeyRange */
+KeyParse parse_enum;            /* an enum, by KeyWord[] */
+KeyParse parse_word;            /* char *, spelt as one of KeyWord[] */
+KeyParse parse_name;            /* char *, by the KeyCheck */
 
 /* Is this text good? 0 or FAULT_INVALID_ARGUMENT with the reason. The detail of a parse_name row. */
 typedef struct KeyCheck {
         int (*check)(const char *value, Fault *f);
 } KeyCheck;
 
-int parse_access(const Key *key, const ConfigItem *item, void *field, Fault *f);        /* AccessList (policy-access.c) */
-void access_list_reset(void *field);
-int parse_role(const Key *key, const ConfigItem *item, void *field, Fault *f);          /* Service (policy-roles.c) */
-void roles_reset(void *field);
-int parse_max_age(const Key *key, const ConfigItem *item, void *field, Fault *f);       /* CookieRules (policy-cookie.c) */
-int parse_domain_pattern(const Key *key, const ConfigItem *item, void *field, Fault *f);        /* CookieRules */
+KeyParse parse_access;          /* AccessList (policy-access.c) */
+KeyReset access_list_reset;
+KeyParse parse_role;            /* Service (policy-roles.c) */
+KeyReset roles_reset;
+KeyParse parse_max_age;         /* CookieRules (policy-cookie.c) */
+KeyParse parse_domain_pattern;  /* CookieRules */
 void cookie_rules_done(CookieRules *c);
 
 int check_cookie_name(const char *value, Fault *f);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the folder of the policy into a Policy, all or nothing: the first bad line ends it, and the policy in force stays. */
+/* Reads the folder of the policy into a Policy, all or nothing: the first bad line ends it, and the policy in force
+ * stays. */
 #include "policy-keys.h"
 
 #include <errno.h>

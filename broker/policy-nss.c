@@ -52,7 +52,8 @@ static int look_up(bool group, const char *name, uint32_t *ret, Fault *f) {
         if (!found && (error == 0 || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM))
                 return fault(f, FAULT_INVALID_ARGUMENT, "%s \"%s\" does not exist", kind, name);
         if (!found)
-                return fault(f, FAULT_INVALID_ARGUMENT, "%s \"%s\" cannot be looked up: %s", kind, name, strerrordesc_np(error));
+                return fault(f, FAULT_INVALID_ARGUMENT, "%s \"%s\" cannot be looked up: %s", kind, name,
+                        strerrordesc_np(error));
         *ret = group ? entry.group.gr_gid : entry.user.pw_uid;
         return 0;
 }

@@ -25,7 +25,8 @@ int parse_span(const Key *key, const ConfigItem *item, void *field, Fault *f) {
         uint64_t usec;
 
         if (!span_parse(item->value, &usec))
-                return fault(f, FAULT_INVALID_ARGUMENT, "\"%s\" is not a span of time such as 90, 30min or 1h 30min", item->value);
+                return fault(f, FAULT_INVALID_ARGUMENT, "\"%s\" is not a span of time such as 90, 30min or 1h 30min",
+                        item->value);
         if (usec == 0)
                 return fault(f, FAULT_INVALID_ARGUMENT, "the span must be longer than zero");
         *(uint64_t *) field = usec;
@@ -66,7 +67,8 @@ int parse_unsigned(const Key *key, const ConfigItem *item, void *field, Fault *f
         uint64_t n;
 
         if (!parse_digits(item->value, &n, &rest) || *rest || n < range->min || n > range->max)
-                return fault(f, FAULT_INVALID_ARGUMENT, "\"%s\" is not a number from %" PRIu64 " to %" PRIu64, item->value, range->min, range->max);
+                return fault(f, FAULT_INVALID_ARGUMENT, "\"%s\" is not a number from %" PRIu64 " to %" PRIu64,
+                        item->value, range->min, range->max);
         *(unsigned *) field = (unsigned) n;
         return 0;
 }
@@ -106,7 +108,8 @@ int parse_size(const Key *key, const ConfigItem *item, void *field, Fault *f) {
         if (!size_parse(item->value, &n) || n < range->min || n > range->max) {
                 size_format(range->min, min);
                 size_format(range->max, max);
-                return fault(f, FAULT_INVALID_ARGUMENT, "\"%s\" is not a size from %s to %s, such as 64M", item->value, min, max);
+                return fault(f, FAULT_INVALID_ARGUMENT, "\"%s\" is not a size from %s to %s, such as 64M", item->value,
+                        min, max);
         }
         *(uint64_t *) field = n;
         return 0;
@@ -123,7 +126,8 @@ static int refuse_word(const KeyWord *words, const char *value, Fault *f) {
         char choices[128] = "";
 
         for (const KeyWord *w = words; w->text; w++)
-                snprintf(choices + strlen(choices), sizeof(choices) - strlen(choices), "%s%s", w == words ? "" : ", ", w->text);
+                snprintf(choices + strlen(choices), sizeof(choices) - strlen(choices), "%s%s", w == words ? "" : ", ",
+                        w->text);
         return fault(f, FAULT_INVALID_ARGUMENT, "\"%s\" is none of: %s", value, choices);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The policy in force: websess.conf and services.d/NAME.conf with drop-ins, read into immutable values. Loading resolves
- * users and groups by NSS and reads files, so it may block: at start, at reload and in the PAM helper only. Nothing here
- * logs; what is wrong comes back in a Fault as "FILE:LINE: KEY: reason".
+ * The policy in force: websess.conf and services.d/NAME.conf with drop-ins, read into immutable values. Loading
+ * resolves users and groups by NSS and reads files, so it may block: at start, at reload and in the PAM helper only.
+ * Nothing here logs; what is wrong comes back in a Fault as "FILE:LINE: KEY: reason".
  */
 #pragma once
 
@@ -94,17 +94,17 @@ typedef struct Service {
 /* websess.conf: the machine's own settings. The section and key of each stands beside it. */
 typedef struct Settings {
         uint64_t store_max_bytes;               /* [Store] MaxSize= */
-        uint64_t store_reserve_bytes;           /* [Store] Reserve=: kept on disk so that revoking works when it is full */
+        uint64_t store_reserve_bytes;           /* [Store] Reserve=: kept on disk so that revoking works when full */
         unsigned max_connections;               /* [Limits] MaxConnections= on the private socket, in all */
         unsigned max_connections_per_user;      /* [Limits] MaxConnectionsPerUser= */
         unsigned max_pending_per_user;          /* [Limits] MaxPendingPerUser=: calls not yet answered */
         unsigned max_logins_per_user;           /* [Limits] MaxLoginsPerUser=: PAM exchanges at once, by caller */
-        unsigned max_sessions_per_creator;      /* [Limits] MaxSessionsPerCreator=: live sessions that one uid created; 0: no limit */
+        unsigned max_sessions_per_creator;      /* [Limits] MaxSessionsPerCreator=: live, created by one uid; 0: no limit */
         uint64_t max_bytes_per_user;            /* [Limits] MaxBytesPerUser=: queued replies, bytes */
         unsigned idle_helpers;                  /* [PAM] IdleHelpers=: started and waiting */
         unsigned max_helpers;                   /* [PAM] MaxHelpers= */
         uint64_t login_timeout_usec;            /* [PAM] LoginTimeoutSec= */
-        uint64_t failure_delay_usec;            /* [PAM] FailureDelaySec=: a failed login is answered no sooner after its start */
+        uint64_t failure_delay_usec;            /* [PAM] FailureDelaySec=: a failure is answered no sooner after its start */
 } Settings;
 
 typedef struct Policy {
@@ -129,6 +129,7 @@ VerdictPolicy service_verdict_policy(const Service *s);
  * ROLES_MAX slices that point into the policy. Returns how many. */
 size_t service_roles_for(const Service *s, const char *user, char *const *groups, Slice out[static ROLES_MAX]);
 
-/* The ready Set-Cookie value for a token of this service. host is the request's host name or NULL; lifetime_usec is how long
- * the session can live. As cookie_format(). */
-int service_cookie(const Service *s, const char *token, const char *host, uint64_t lifetime_usec, char *out, size_t size, Fault *f);
+/* The ready Set-Cookie value for a token of this service. host is the request's host name or NULL; lifetime_usec is how
+ * long the session can live. As cookie_format(). */
+int service_cookie(const Service *s, const char *token, const char *host, uint64_t lifetime_usec, char *out,
+        size_t size, Fault *f);

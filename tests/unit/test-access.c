@@ -77,7 +77,8 @@ static void test_S26_rule_by_caller(void **state) {
                                 fail_msg("case %zu, right %s", i, right_name(r));
                         /* no right follows from another */
                         for (Right other = 0; other < _RIGHT_MAX; other++)
-                                if (other != r && access_allows(&s, other, &cases[i].caller) != caller_is_root(&cases[i].caller))
+                                if (other != r &&
+                                        access_allows(&s, other, &cases[i].caller) != caller_is_root(&cases[i].caller))
                                         fail_msg("case %zu, right %s gives %s", i, right_name(r), right_name(other));
                 }
 }
@@ -103,13 +104,18 @@ static void test_refusal_says_what_to_do(void **state) {
                 const char *text;
         } cases[] = {
                 { of_unit(998, "shop.service"), RIGHT_RESOLVE,
-                  "uid 998 (shop.service) lacks Resolve on \"shop\": see [Access] in /etc/websess/services.d/shop.conf" },
-                { uid(998), RIGHT_LOGIN, "uid 998 lacks Login on \"shop\": see [Access] in /etc/websess/services.d/shop.conf" },
-                { uid(998), RIGHT_MAP, "uid 998 lacks Map on \"shop\": see [Access] in /etc/websess/services.d/shop.conf" },
+                        "uid 998 (shop.service) lacks Resolve on \"shop\": see [Access] in "
+                        "/etc/websess/services.d/shop.conf" },
+                { uid(998), RIGHT_LOGIN,
+                        "uid 998 lacks Login on \"shop\": see [Access] in /etc/websess/services.d/shop.conf" },
+                { uid(998), RIGHT_MAP,
+                        "uid 998 lacks Map on \"shop\": see [Access] in /etc/websess/services.d/shop.conf" },
                 { uid(65534), RIGHT_CREATE,
-                  "uid 65534 (of another user namespace) lacks Create on \"shop\": see [Access] in /etc/websess/services.d/shop.conf" },
+                        "uid 65534 (of another user namespace) lacks Create on \"shop\": see [Access] in "
+                        "/etc/websess/services.d/shop.conf" },
                 { CALLER_NONE, RIGHT_MANAGE,
-                  "a caller whose credentials cannot be read lacks Manage on \"shop\": see [Access] in /etc/websess/services.d/shop.conf" },
+                        "a caller whose credentials cannot be read lacks Manage on \"shop\": see [Access] in "
+                        "/etc/websess/services.d/shop.conf" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

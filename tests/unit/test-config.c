@@ -28,7 +28,7 @@ static int record(const ConfigItem *item, void *userdata, Fault *f) {
 }
 
 static int read_text(const char *text, size_t size, char seen[static 4096], Fault *f) {
-        _cleanup_free_ char *copy = malloc(size + 1);   /* exact size: a read behind the end is caught by the sanitizer */
+        _cleanup_free_ char *copy = malloc(size + 1); /* exact size: a read behind the end is caught by the sanitizer */
 
         assert_non_null(copy);
         memcpy(copy, text, size);
@@ -90,7 +90,8 @@ static void test_S23_bad_lines_are_refused_with_number_and_reason(void **state) 
                 BAD("\n\nk=v\n", "x.conf:3: k: stands before any [Section]"),
                 BAD("[A]\nk\n", "x.conf:2: neither [Section], Key=value nor a comment"),
                 BAD("[A]\n=v\n", "x.conf:2: no key before '='"),
-                BAD("[A]\nk=a \\\nb\n", "x.conf:2: backslash at the end of the line: lines are not continued, repeat the key instead"),
+                BAD("[A]\nk=a \\\nb\n",
+                        "x.conf:2: backslash at the end of the line: lines are not continued, repeat the key instead"),
                 BAD("[A]\nk=a\0b\n", "x.conf:2: NUL byte"),
                 BAD("[A]\n# \0\n", "x.conf:2: NUL byte"),
                 BAD("[A]\nk=\xff\n", "x.conf:2: not valid UTF-8"),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The manual page and the shipped files say of each key what the tables do, and name no other. Runs from the source's root. */
+/* The manual page and the shipped files say of each key what the tables do, and name no other. Runs from the source's
+ * root. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -172,7 +173,8 @@ static void test_shipped_files_with_every_line_taken_in(void **state) {
 
                 for (char *c = text; (c = strstr(c, "\n#"));) {
                         c++;
-                        if (c[1] >= 'A' && c[1] <= 'Z' && c[1 + strspn(c + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")] == '=')
+                        if (c[1] >= 'A' && c[1] <= 'Z' &&
+                                c[1 + strspn(c + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")] == '=')
                                 *c = ' ';
                 }
                 if (config_read(shipped[i].path, text, strlen(text), apply_line, (void *) &shipped[i], &f) != 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Everything a policy is refused for: file, line, key and reason, letter by letter, since an administrator has nothing else. */
+/* Everything a policy is refused for: file, line, key and reason, letter by letter, since an administrator has nothing
+ * else. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -68,7 +69,7 @@ static void test_S23_values(void **state) {
         run(cases, ELEMENTSOF(cases));
 }
 
-#define COOKIE_TEXT "a cookie cannot hold white space, quotes, commas, semicolons, backslashes or anything but ASCII"
+#define COOKIE_TEXT "a cookie cannot hold white space, quotes, commas, semicolons, backslashes, or anything but ASCII"
 
 static void test_F3_token_prefix(void **state) {
         static const Case cases[] = {
@@ -136,24 +137,36 @@ static void test_C5_roles(void **state) {
 static void test_S26_access_entries(void **state) {
         static const Case cases[] = {
                 { "[Access]\nLogin=no-such-user\n", "2: Login: user \"no-such-user\" does not exist" },
-                { "[Access]\nLogin=root\nLogin=0 @no-such-group\n", "3: Login: group \"no-such-group\" does not exist" },
+                { "[Access]\nLogin=root\nLogin=0 @no-such-group\n",
+                        "3: Login: group \"no-such-group\" does not exist" },
                 { "[Access]\nResolve=@\n", "2: Resolve: group \"\" does not exist" },
                 { "[Access]\nResolve=65534\n",
-                  "2: Resolve: \"65534\" can match nobody: 65534 and 4294967295 stand for users that are not known" },
+                        "2: Resolve: \"65534\" can match nobody: 65534 and 4294967295 stand for users that are not "
+                        "known" },
                 { "[Access]\nMap=4294967295\n",
-                  "2: Map: \"4294967295\" can match nobody: 65534 and 4294967295 stand for users that are not known" },
+                        "2: Map: \"4294967295\" can match nobody: 65534 and 4294967295 stand for users that are not "
+                        "known" },
                 { "[Access]\nMap=18446744073709551616\n",
-                  "2: Map: \"18446744073709551616\" can match nobody: 65534 and 4294967295 stand for users that are not known" },
-                { "[Access]\nMap=nobody\n", "2: Map: \"nobody\" can match nobody: 65534 and 4294967295 stand for users that are not known" },
-                { "[Access]\nMap=@nogroup\n", "2: Map: \"@nogroup\" can match nobody: gid 65534 stands for groups that are not known" },
+                        "2: Map: \"18446744073709551616\" can match nobody: 65534 and 4294967295 stand for users that "
+                        "are not known" },
+                { "[Access]\nMap=nobody\n",
+                        "2: Map: \"nobody\" can match nobody: 65534 and 4294967295 stand for users that are not "
+                        "known" },
+                { "[Access]\nMap=@nogroup\n",
+                        "2: Map: \"@nogroup\" can match nobody: gid 65534 stands for groups that are not known" },
                 { "[Access]\nCreate=-1\n", "2: Create: user \"-1\" does not exist" },
                 { "[Access]\nCreate=**\n", "2: Create: user \"**\" does not exist" },
                 { "[Access]\nCreate=root,bin\n", "2: Create: user \"root,bin\" does not exist" },
-                { "[Access]\nManage=unit:shop\n", "2: Manage: \"unit:shop\" does not name a unit such as unit:shop.service" },
-                { "[Access]\nManage=unit:.service\n", "2: Manage: \"unit:.service\" does not name a unit such as unit:shop.service" },
-                { "[Access]\nManage=unit:shop.socket\n", "2: Manage: \"unit:shop.socket\" does not name a unit such as unit:shop.service" },
-                { "[Access]\nManage=unit:a/b.service\n", "2: Manage: \"unit:a/b.service\" holds a character that no unit's name has" },
-                { "[Access]\nManage=unit:shop@.service\n", "2: Manage: \"unit:shop@.service\" is a template: name its instances" },
+                { "[Access]\nManage=unit:shop\n",
+                        "2: Manage: \"unit:shop\" does not name a unit such as unit:shop.service" },
+                { "[Access]\nManage=unit:.service\n",
+                        "2: Manage: \"unit:.service\" does not name a unit such as unit:shop.service" },
+                { "[Access]\nManage=unit:shop.socket\n",
+                        "2: Manage: \"unit:shop.socket\" does not name a unit such as unit:shop.service" },
+                { "[Access]\nManage=unit:a/b.service\n",
+                        "2: Manage: \"unit:a/b.service\" holds a character that no unit's name has" },
+                { "[Access]\nManage=unit:shop@.service\n",
+                        "2: Manage: \"unit:shop@.service\" is a template: name its instances" },
         };
 
         run(cases, ELEMENTSOF(cases));
@@ -241,8 +254,10 @@ static void test_S23_files_that_are_none(void **state) {
         assert_int_equal(mkdir(path, 0755), 0);
         tree_refused(&t, "%/services.d/x.conf:0: not a regular file");
         assert_int_equal(rmdir(path), 0);
-        assert_int_equal(mkfifo(path, 0644), 0);        /* must not wait for a writer */
+        assert_int_equal(mkfifo(path, 0644), 0);
+        alarm(10);      /* whoever waits for the FIFO's writer is ended */
         tree_refused(&t, "%/services.d/x.conf:0: not a regular file");
+        alarm(0);
         assert_int_equal(unlink(path), 0);
         assert_int_equal(symlink("nowhere", path), 0);
         tree_refused(&t, "%/services.d/x.conf:0: cannot be read: No such file or directory");

@@ -78,10 +78,12 @@ static void test_default_settings(void **state) {
 }
 
 static const char full[] =
-        "[Service]\nUsers=app\nPAMService=shop\nAnonymous=yes\nAnonymousIdleSec=10min\nIdleSec=30min\nLifetimeSec=12h\nRememberSec=1w\n"
+        "[Service]\nUsers=app\nPAMService=shop\nAnonymous=yes\nAnonymousIdleSec=10min\nIdleSec=30min\nLifetimeSec="
+        "12h\nRememberSec=1w\n"
         "TouchSec=10s\nMaxSessions=0\nOnLimit=refuse\nOnRoleChange=update\nTokenPrefix=CONNECTRIP:\nAdminRole=BOSS\n"
         "[Roles]\nBOSS=acme:1 42\nUSER=*\nLEGAL=\n"
-        "[Cookie]\nName=__Secure-S\nPath=/shop\nDomain=shop.example\nMaxAge=90s\nSecure=on\nHttpOnly=no\nSameSite=Strict\n"
+        "[Cookie]\nName=__Secure-S\nPath=/"
+        "shop\nDomain=shop.example\nMaxAge=90s\nSecure=on\nHttpOnly=no\nSameSite=Strict\n"
         "[Access]\nLogin=0\nResolve=998 unit:shop.service\nMap=*\nCreate=@root\nManage=root\n";
 
 static void test_F3_every_key_arrives(void **state) {
@@ -131,10 +133,13 @@ static void test_F3_every_key_arrives(void **state) {
 static void test_an_empty_value_resets(void **state) {
         const Service *s;
         Policy *p = text_load(
-                "[Service]\nUsers=app\nUsers=\nPAMService=a\nPAMService=\nIdleSec=5h\nIdleSec=\nMaxSessions=1\nMaxSessions=\nAnonymous=yes\nAnonymous=\n"
-                "TokenPrefix=A\nTokenPrefix=\nAdminRole=BOSS\nAdminRole=\n[Cookie]\nName=A\nName=\nSameSite=Strict\nSameSite=\nMaxAge=1h\nMaxAge=\n"
+                "[Service]\nUsers=app\nUsers=\nPAMService=a\nPAMService=\nIdleSec=5h\nIdleSec=\nMaxSessions="
+                "1\nMaxSessions=\nAnonymous=yes\nAnonymous=\n"
+                "TokenPrefix=A\nTokenPrefix=\nAdminRole=BOSS\nAdminRole=\n[Cookie]\nName=A\nName=\nSameSite="
+                "Strict\nSameSite=\nMaxAge=1h\nMaxAge=\n"
                 "Domain=a.example\nDomain=\nDomainPattern=(.+)\nDomainPattern=\n[Access]\nLogin=*\nLogin=\nLogin=5\n"
-                "[Roles]\nA=bob @root *\nA=\nA=carol\nB=dave\nB=\n", &s);
+                "[Roles]\nA=bob @root *\nA=\nA=carol\nB=dave\nB=\n",
+                &s);
 
         assert_int_equal(s->users, USERS_UNIX);
         assert_string_equal(s->pam_service, "websess");

@@ -26,7 +26,9 @@ static char *admins[] = { (char *) "root", (char *) "alice", NULL };
 static char *admin_groups[] = { (char *) "sudo", (char *) "wheel", NULL };
 static char *auditors[] = { (char *) "audit", NULL };
 static char *shoppers[] = { (char *) "alice", NULL };
-static Service service = { .name = (char *) "x", .admin_role = (char *) "CHIEF", .roles = rules, .n_roles = ELEMENTSOF(rules) };
+static Service service = {
+        .name = (char *) "x", .admin_role = (char *) "CHIEF", .roles = rules, .n_roles = ELEMENTSOF(rules)
+};
 
 static int set_up(void **state) {
         rules[0].users = admins;
@@ -62,7 +64,8 @@ static void test_roles_at_login_in_the_order_of_the_file(void **state) {
                 size_t n = service_roles_for(&service, cases[i].user, cases[i].groups, out);
 
                 for (size_t j = 0; j < n; j++)
-                        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%.*s ", (int) out[j].size, out[j].data);
+                        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%.*s ", (int) out[j].size,
+                                out[j].data);
                 assert_string_equal(text, cases[i].roles);
         }
 }
