@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <cmocka.h>
 
@@ -209,6 +211,8 @@ static int toy_listen(Toy *t) {
         strcpy(a.sun_path, t->socket);
         assert_int_equal(bind(fd, (struct sockaddr *) &a, sizeof(a)), 0);
         assert_int_equal(listen(fd, SOMAXCONN), 0);
+        assert_int_equal(chmod(t->folder, 0755), 0);
+        assert_int_equal(chmod(t->socket, 0666), 0);
         return fd;
 }
 
@@ -309,6 +313,11 @@ int toy_raw(Toy *t) {
         strcpy(a.sun_path, t->socket);
         assert_int_equal(connect(fd, (struct sockaddr *) &a, sizeof(a)), 0);
         return fd;
+}
+
+/* Credentials are a thread's own for the kernel, which libc hides: so one thread may connect as somebody else. */
+void toy_be(uid_t uid) {
+        assert_int_equal(syscall(SYS_setresuid, (uid_t) -1, uid, (uid_t) -1), 0);
 }
 
 int toy_raw_hello(Toy *t) {
