@@ -285,9 +285,10 @@ uninstall:
 	@-rmdir $(DESTDIR)$(libexecdir) 2>/dev/null
 	@$(if $(DESTDIR),:,sh systemd/after-install --removed)
 
-$(BUILD)/installed/%.service: systemd/%.service $(BUILD)/flags
+# Always anew: prefix may be another than last time.
+$(BUILD)/installed/%.service: systemd/%.service FORCE
 	@mkdir -p $(@D); sed 's|/usr/lib/websess/|$(libexecdir)/|' $< > $@
-$(BUILD)/installed/%.pc: lib/%.pc.in Makefile
+$(BUILD)/installed/%.pc: lib/%.pc.in FORCE
 	@mkdir -p $(@D); sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@version@|$(VERSION)|i' $< > $@
 # As in build/, but it finds the library where the system looks for it.
 $(BUILD)/installed/websessctl: LIBS := -L$(BUILD) -lwebsess -lsystemd -lcrypto -ljansson

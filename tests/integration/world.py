@@ -6,7 +6,7 @@ that every Debian has and hardly any uses (news, games, uucp, irc, list): a bus 
 private socket any number will do. As an ordinary user everything has that user's uid, and the tests that need another are skipped.
 """
 import contextlib
-import crypt
+import ctypes
 import os
 import pathlib
 import pwd
@@ -75,7 +75,9 @@ class Place:
 
     def user(self, name, password):
         """A user whom the stack "websess" lets in with this password. As root the name may be an account's, which brings uid and groups."""
-        self.users[name] = crypt.crypt(password, crypt.mksalt(crypt.METHOD_SHA512, rounds=1000))
+        crypt = ctypes.CDLL("libcrypt.so.1").crypt
+        crypt.restype = ctypes.c_char_p
+        self.users[name] = crypt(password.encode(), b"$6$rounds=1000$websess$").decode()
         (self.path / "passwords").write_text("".join(f"{user}:{hashed}\n" for user, hashed in self.users.items()))
 
     def remove(self):

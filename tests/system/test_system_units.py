@@ -150,7 +150,7 @@ def test_S22_every_kind_of_line_has_its_id_and_its_explanation(machine, ctl):
     assert secret not in everything and secret[22:] not in everything
     assert PASSWORDS["alice"] not in everything
     for event, number in ids.items():
-        assert "websess" in machine.out("journalctl", "--catalog", number), event
+        assert "websess" in machine.out("journalctl", "--dump-catalog", number), event
 
 
 def test_F7_sessions_survive_a_restart_and_a_crash(machine, ctl, token):
