@@ -245,6 +245,124 @@ static void test_S18_a_damaged_record_is_left_out(void **state) {
         assert_int_equal(c.n, sample->good.n - 1);
 }
 
+/* ---- damage that no checksum of a record sees: aimed at, since chance rarely hits it ---- */
+
+static int take_sessions(void *userdata, const PageEntry *e) {
+        PageEntry *found = userdata;
+
+        if (e->key_size == 8 && memcmp(e->key, "sessions", 8) == 0)
+                *found = *e;
+        return 0;
+}
+
+/* The separator between the first two leaves, one up or down: a look-up would miss a session that a walk still finds. */
+static void test_S18_a_separator_that_misleads_is_refused(void **state) {
+        Sample *sample = *state;
+        PageEntry entry = { 0 };
+        uint8_t *node, *key;
+        uint16_t offset;
+        PageTree tree;
+        PageFile p;
+
+        assert_int_equal(page_file_open(&p, sample->bytes, sample->size), 0);
+        assert_int_equal(page_walk(&p, &p.main_tree, take_sessions, &entry), 0);
+        assert_int_equal(page_tree_read(&p, &entry, &tree), 0);
+        page_file_done(&p);
+        assert_int_equal(tree.depth, 2);
+
+        node = sample->bytes + tree.root * 4096;
+        memcpy(&offset, node + 16 + 2, sizeof(offset));
+        key = node + offset + 8;
+        for (int step = -1; step <= 1; step += 2) {
+                key[7] = (uint8_t) (key[7] + step);
+                write_file(sample->path, sample->bytes, sample->size);
+                expect_refused(sample, "out of order", "restore a backup");
+                key[7] = (uint8_t) (key[7] - step);
+        }
+        write_file(sample->path, sample->bytes, sample->size);
+        expect_good(sample);
+}
+
+static int take_free_list(void *userdata, const PageEntry *e) {
+        const void **list = userdata;
+        uint64_t count;
+
+        memcpy(&count, e->value, sizeof(count));
+        if (count > 0)
+                *list = e->value;
+        return 0;
+}
+
+/* A page in use that is also said to be free would be written over. */
+static void test_S18_a_page_both_used_and_free_is_refused(void **state) {
+        Sample *sample = *state;
+        const void *list = NULL;
+        uint64_t count, numbers[2], root;
+        PageFile p;
+
+        assert_int_equal(page_file_open(&p, sample->bytes, sample->size), 0);
+        assert_int_equal(page_walk(&p, &p.free_tree, take_free_list, &list), 0);
+        root = p.main_tree.root;
+        page_file_done(&p);
+        assert_non_null(list);
+
+        /* Descending: the first may become greater, or the last smaller. */
+        memcpy(&count, list, sizeof(count));
+        memcpy(numbers, (const uint8_t *) list + 8, sizeof(numbers));
+        memcpy((uint8_t *) (uintptr_t) list + 8 * (count == 1 || root > numbers[1] ? 1 : count), &root, sizeof(root));
+        write_file(sample->path, sample->bytes, sample->size);
+        expect_refused(sample, "used twice", "restore a backup");
+}
+
+/* A clock that went wrong would revive sessions, or end them all. */
+static void test_S18_a_damaged_mark_is_refused(void **state) {
+        replace(*state, "mark\7\0\0", "mark\6\0\0", 7);
+        expect_refused(*state, "its table of marks is damaged", "restore a backup");
+}
+
+/* ---- the checker as a program ---- */
+
+static int open_checked_by(const Sample *sample, const char *checker, Store **ret, Fault *f) {
+        *f = (Fault) { 0 };
+        *ret = NULL;
+        return store_open(ret, &(StoreOptions) { .directory = sample->folder, .max_bytes = 64 * MIB, .checker = checker }, f);
+}
+
+static void write_checker(const Sample *sample, char *path, size_t size, const char *script) {
+        snprintf(path, size, "%s/filler", sample->folder);
+        write_file(path, script, strlen(script));
+        assert_int_equal(chmod(path, 0700), 0);
+}
+
+static void test_S18_a_checker_that_crashes_means_damaged(void **state) {
+        const Sample *sample = *state;
+        char path[512];
+        Store *s;
+        Fault f;
+
+        write_checker(sample, path, sizeof(path), "#!/bin/sh\nkill -SEGV $$\n");
+        assert_int_equal(open_checked_by(sample, path, &s, &f), FAULT_UNAVAILABLE);
+        assert_non_null(strstr(f.text, "damaged, its check ended by signal 11: move it away"));
+        assert_int_equal(open_checked_by(sample, "/nonexistent", &s, &f), -ENOENT);
+}
+
+static void test_the_checker_is_told_the_file_and_heard(void **state) {
+        const Sample *sample = *state;
+        char path[512];
+        Store *s;
+        Fault f;
+
+        write_checker(sample, path, sizeof(path), "#!/bin/sh\n[ $1 = --check-store ] && echo \"a note\" >&2 && echo \"looked at $2\" >&2\nexit 2\n");
+        assert_int_equal(open_checked_by(sample, path, &s, &f), FAULT_UNAVAILABLE);
+        assert_non_null(strstr(f.text, "looked at "));
+        assert_non_null(strstr(f.text, "install the websess that wrote it"));
+        write_checker(sample, path, sizeof(path), "#!/bin/sh\nexit 0\n");
+        assert_int_equal(open_checked_by(sample, path, &s, &f), 0);
+        store_free(s);
+}
+
+/* ---- by chance ---- */
+
 /* Opened all the same: then what is there is what was stored, no less is wrong than a record left out, and a change is kept. */
 static void check_believed(const Sample *sample, Store *s, size_t offset) {
         Contents c;
@@ -352,6 +470,11 @@ int main(void) {
                 TEST(test_an_empty_file_is_a_new_database),
                 TEST(test_S18_an_old_state_shown_as_the_newest_is_refused),
                 TEST(test_S18_a_damaged_record_is_left_out),
+                TEST(test_S18_a_separator_that_misleads_is_refused),
+                TEST(test_S18_a_page_both_used_and_free_is_refused),
+                TEST(test_S18_a_damaged_mark_is_refused),
+                TEST(test_S18_a_checker_that_crashes_means_damaged),
+                TEST(test_the_checker_is_told_the_file_and_heard),
                 TEST(test_S18_bits_flipped_page_by_page),
                 TEST(test_S18_the_walker_stays_inside_whatever_it_reads),
         };
