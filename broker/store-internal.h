@@ -61,7 +61,7 @@ typedef struct StoreRoom {
 
 /* What a group may need, pessimistically. */
 typedef struct StoreNeed {
-        uint64_t ops;                   /* puts and deletes somewhere in the tree */
+        uint64_t puts, deletes;         /* somewhere in the tree */
         uint64_t append_bytes;          /* records put behind all others */
         uint64_t overflow_pages;        /* pages that must lie side by side */
         bool revocation;                /* nothing but */
@@ -116,7 +116,7 @@ void store_wake_loop(Store *s);         /* with the mutex held: make store_fd() 
 void store_move_finished(Store *s, StoreChangeList *from, int result);  /* with the mutex held; all of it, as finished with result */
 
 /* store-room.c: may this much be written? 0, -ENOSPC, -EDQUOT, -E2BIG, -EROFS … The thread's. */
-void store_room_init(Store *s, uint64_t reserve_bytes);
+int store_room_init(Store *s, uint64_t reserve_bytes);
 int store_room_admit(Store *s, const StoreNeed *need);
 bool store_room_reserved(const Store *s);
 /* Count one operation in; append says that its id is greater than every other's. */

@@ -204,7 +204,7 @@ int lmdb_shape(LmdbTxn *t, LmdbTable table, LmdbShape *ret) {
         r = mdb_stat(txn_of(t), table_of(t, table), &stat);
         if (r != 0)
                 return translate(r);
-        *ret = (LmdbShape) { stat.ms_entries, stat.ms_branch_pages, stat.ms_depth };
+        *ret = (LmdbShape) { stat.ms_entries, stat.ms_branch_pages, stat.ms_leaf_pages, stat.ms_depth };
         return 0;
 }
 
@@ -261,6 +261,10 @@ uint64_t lmdb_max_bytes(const Lmdb *l) {
 
         mdb_env_info(l->env, &info);
         return info.me_mapsize;
+}
+
+int lmdb_set_max_bytes(Lmdb *l, uint64_t max_bytes) {
+        return translate(mdb_env_set_mapsize(l->env, max_bytes / l->page_size * l->page_size));
 }
 
 int lmdb_fd(const Lmdb *l) {

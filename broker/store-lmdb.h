@@ -54,7 +54,7 @@ int lmdb_each(LmdbTxn *t, LmdbTable table, LmdbEach each, void *userdata);
 
 /* The shape of a table, as the transaction sees it. */
 typedef struct LmdbShape {
-        uint64_t entries, branch_pages;
+        uint64_t entries, branch_pages, leaf_pages;
         unsigned depth;
 } LmdbShape;
 int lmdb_shape(LmdbTxn *t, LmdbTable table, LmdbShape *ret);
@@ -67,6 +67,7 @@ uint64_t lmdb_used_bytes(const Lmdb *l);        /* from the start of the file to
 uint64_t lmdb_last_txn_id(const Lmdb *l);
 size_t lmdb_page_size(const Lmdb *l);
 uint64_t lmdb_max_bytes(const Lmdb *l);         /* the size of the map: at least what the file holds */
+int lmdb_set_max_bytes(Lmdb *l, uint64_t max_bytes);    /* while no transaction is open */
 int lmdb_fd(const Lmdb *l);                     /* of the data file; stays LMDB's */
 
 int lmdb_copy(Lmdb *l, int fd);                 /* consistent and compact; waits for fd */

@@ -36,21 +36,25 @@ void store_need_add(StoreNeed *need, const StoreOp *op, bool append, size_t page
                 need->overflow_pages += (op->size + 16 + page_size - 1) / page_size;
                 whole = 64;
         }
-        if (op->put && append)
+        if (!op->put)
+                need->deletes++;
+        else if (append)
                 need->append_bytes += whole;
         else
-                need->ops++;
+                need->puts++;
         if (op->put)
                 need->revocation = false;
 }
 
-/* Pages the group may write one by one. Each operation may copy its leaf and split or merge it, and the branches above, of which there
- * are not more than there are; the list of free pages takes a page for about 500 of them. */
+/* Pages the group may write one by one. A put may copy its leaf and split it, a delete copies its leaf and one beside it, but no leaf
+ * twice; then the branches above, of which there are not more than there are. The list of free pages takes a page for
+ * about 500 of them. */
 static uint64_t single_pages(const Store *s, const StoreNeed *need) {
         size_t page_size = lmdb_page_size(s->lmdb);
-        uint64_t branches = min_u64(need->ops * (s->shape.depth + 1), 2 * s->shape.branch_pages);
+        uint64_t ops = need->puts + need->deletes, leaves = 2 * need->puts + min_u64(2 * need->deletes, s->shape.leaf_pages);
+        uint64_t branches = min_u64(ops * (s->shape.depth + 1), 2 * s->shape.branch_pages);
         uint64_t appended = need->append_bytes / (page_size / 2);
-        uint64_t pages = 2 * need->ops + branches + appended + s->shape.depth + PAGES_ALWAYS;
+        uint64_t pages = leaves + branches + appended + s->shape.depth + PAGES_ALWAYS;
 
         return pages + pages / 250;
 }
@@ -164,16 +168,24 @@ bool store_room_reserved(const Store *s) {
         return !s->room.refused && s->room.allocated >= target;
 }
 
-/* A disk that is full already does not keep the broker from starting: sessions are resolved and revoked all the same. */
-void store_room_init(Store *s, uint64_t reserve_bytes) {
-        uint64_t limit = lmdb_max_bytes(s->lmdb);
+/* A disk that is full already does not keep the broker from starting: sessions are resolved and revoked all the same. Nor does a map
+ * that is, or that was made smaller: it is widened by the margin, for revocations only. */
+int store_room_init(Store *s, uint64_t reserve_bytes) {
+        uint64_t limit = lmdb_max_bytes(s->lmdb), used = lmdb_used_bytes(s->lmdb);
         struct stat st;
+        int r;
 
         s->room.reserve = min_u64(reserve_bytes, limit / 4);
         s->room.margin = min_u64(max_u64(limit / 64, MARGIN_MIN), limit / 8);
-        if (ensure(s, lmdb_used_bytes(s->lmdb) + s->room.reserve) == 0)
-                return;
+        if (used + s->room.margin > limit) {
+                r = lmdb_set_max_bytes(s->lmdb, used + s->room.margin);
+                if (r < 0)
+                        return r;
+        }
+        if (ensure(s, used + s->room.reserve) == 0)
+                return 0;
         /* What is in use has blocks; try to keep hold of what lies behind it. */
         if (fstat(lmdb_fd(s->lmdb), &st) == 0 && st.st_size > 0 && allocate_to(s, (uint64_t) st.st_size) == 0)
                 s->room.allocated = (uint64_t) st.st_size;
+        return 0;
 }

@@ -12,6 +12,10 @@
 #define GROUP_OPS_MAX 2048u
 #define GROUP_BYTES_MAX (4u * 1024 * 1024)
 
+/* A revocation of more sessions than this is committed in slices: all in one transaction, it could need a copy of the whole database, and
+ * the reserve would not do. Each slice is good by itself; should a later one fail, the whole is submitted again. */
+#define SLICE_OPS 512u
+
 typedef struct Group {
         StoreChangeList changes;
         size_t n_changes;
@@ -109,6 +113,10 @@ static void count_change(const Store *s, Group *group, const StoreChange *c) {
         }
 }
 
+static bool is_long_revocation(const StoreChange *c) {
+        return store_change_is_revocation(c) && c->n_ops > SLICE_OPS;
+}
+
 /* Take the longest run from the front of what is pending that there is room for; at least one change. Returns the error
  * of that one when there is no room even for it. */
 static int take_group(Store *s, Group *group) {
@@ -126,7 +134,7 @@ static int take_group(Store *s, Group *group) {
                 if (group->n_changes > 0 && (n_ops > GROUP_OPS_MAX || wider.bytes > GROUP_BYTES_MAX))
                         return 0;
                 r = store_room_admit(s, &wider.need);
-                if (r < 0 && group->n_changes > 0)
+                if (group->n_changes > 0 && (r < 0 || is_long_revocation(c)))
                         return 0;
                 group->need = wider.need;
                 group->bytes = wider.bytes;
@@ -138,6 +146,46 @@ static int take_group(Store *s, Group *group) {
                         return r;
         }
         return 0;
+}
+
+/* Take the first operations out of a long revocation and commit them. */
+static int commit_slice(Store *s, StoreChange *c) {
+        _cleanup_(store_change_freep) StoreChange *slice = NULL;
+        Group group = { .need.revocation = true, .last = s->last };
+        int r;
+
+        r = store_change_new(&slice);
+        if (r < 0)
+                return r;
+        while (slice->n_ops < SLICE_OPS) {
+                StoreOp *op = STAILQ_FIRST(&c->ops);
+
+                STAILQ_REMOVE_HEAD(&c->ops, entry);
+                STAILQ_INSERT_TAIL(&slice->ops, op, entry);
+                c->n_ops--;
+                slice->n_ops++;
+        }
+        STAILQ_INIT(&group.changes);
+        STAILQ_INSERT_TAIL(&group.changes, slice, entry);
+        count_change(s, &group, slice);
+        r = store_room_admit(s, &group.need);
+        return r < 0 ? r : commit_group(s, &group);
+}
+
+/* The next group, ready to be committed; when there is an error, what it befell. */
+static int next_group(Store *s, Group *group) {
+        StoreChange *first = STAILQ_FIRST(&s->pending);
+        int r = 0;
+
+        while (r == 0 && is_long_revocation(first))
+                r = commit_slice(s, first);
+        if (r == 0)
+                return take_group(s, group);
+        *group = (Group) { .n_changes = 1 };
+        STAILQ_INIT(&group->changes);
+        STAILQ_REMOVE_HEAD(&s->pending, entry);
+        STAILQ_INSERT_TAIL(&group->changes, first, entry);
+        return r;
 }
 
 /* ---- what comes of it ---- */
@@ -168,7 +216,7 @@ static void run_group(Store *s) {
         Group group;
         int r;
 
-        r = take_group(s, &group);
+        r = next_group(s, &group);
         if (r == 0)
                 r = commit_group(s, &group);
         if (r == 0) {

@@ -94,9 +94,10 @@ static int open_database(Store *s, const char *path, const StoreOptions *options
                 r = read_or_found(s);
         if (r == 0)
                 r = sync_directory(s->directory);
+        if (r == 0)
+                r = store_room_init(s, options->reserve_bytes);
         if (r < 0)
                 return r;
-        store_room_init(s, options->reserve_bytes);
         s->status = (StoreStatus) {
                 .sessions = s->shape.entries,
                 .used_bytes = lmdb_used_bytes(s->lmdb),

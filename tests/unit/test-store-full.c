@@ -82,6 +82,48 @@ static void test_L03_a_full_map_revokes_after_a_restart(void **state) {
         store_free(s);
 }
 
+static void test_L03_a_map_made_smaller_than_its_contents_still_revokes(void **state) {
+        Store *s = open_small(*state, 16 * MIB, 0);
+        Outcome o = { 0 };
+
+        for (uint64_t n = 1; n < 4000; n++)
+                submit(s, put_change(n, 1), &o);
+        assert_int_equal(store_drain(s), 0);
+        store_free(s);
+        s = open_small(*state, MIB, 0);
+        assert_int_equal(put_and_wait(s, 4000, 1), -E2BIG);
+        for (uint64_t n = 1; n < 4000; n += 100)
+                assert_int_equal(delete_and_wait(s, n), 0);
+        store_free(s);
+}
+
+static int revoke_all(Store *s, uint64_t n_sessions) {
+        StoreChange *c = NULL;
+        Outcome o = { 0 };
+
+        assert_int_equal(store_change_new(&c), 0);
+        for (uint64_t n = 1; n <= n_sessions; n++) {
+                Ident id = id_of(n);
+
+                assert_int_equal(store_change_delete(c, &id), 0);
+        }
+        submit(s, c, &o);
+        store_drain(s);
+        assert_int_equal(o.n_done, 1);
+        return o.first_error;
+}
+
+static void test_L03_a_full_map_takes_one_revocation_of_everything(void **state) {
+        Store *s = open_small(*state, MIB, 0);
+        uint64_t full = fill(s, -E2BIG);
+        StoreStatus status;
+
+        assert_int_equal(revoke_all(s, full), 0);
+        store_status(s, &status);
+        assert_int_equal(status.sessions, 0);
+        store_free(s);
+}
+
 /* ---- what rests on a failure ---- */
 
 typedef struct Retry {
@@ -221,6 +263,21 @@ static void test_L03_a_full_disk_refuses_to_create_and_still_revokes(void **stat
         store_free(s);
 }
 
+static void test_L03_a_full_disk_takes_one_revocation_of_everything(void **state) {
+        uint64_t full;
+        Store *s;
+
+        if (!own_namespace())
+                skip();
+        s = open_small(*state, 64 * MIB, 256 * 1024);
+        assert_int_equal(put_and_wait(s, 1, 1), 0);
+        fill_disk(*state);
+        full = fill(s, -ENOSPC);
+        assert_int_equal(revoke_all(s, full), 0);
+        assert_int_equal(put_and_wait(s, full, 1), 0);
+        store_free(s);
+}
+
 static void test_L03_a_disk_full_at_the_start_lets_the_broker_start_and_revoke(void **state) {
         uint64_t full;
         Store *s;
@@ -259,10 +316,13 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_L03_a_full_map_refuses_to_create_and_still_revokes),
                 TEST(test_L03_a_full_map_revokes_after_a_restart),
+                TEST(test_L03_a_map_made_smaller_than_its_contents_still_revokes),
+                TEST(test_L03_a_full_map_takes_one_revocation_of_everything),
                 TEST(test_nothing_that_rests_on_a_failed_group_is_committed),
                 TEST(test_until_the_loop_has_seen_the_failure_everything_is_canceled),
                 TEST(test_while_failures_are_handed_back_only_revocations_are_taken),
                 DISK_TEST(test_L03_a_full_disk_refuses_to_create_and_still_revokes),
+                DISK_TEST(test_L03_a_full_disk_takes_one_revocation_of_everything),
                 DISK_TEST(test_L03_a_disk_full_at_the_start_lets_the_broker_start_and_revoke),
                 DISK_TEST(test_L03_a_database_that_cannot_be_made_is_named),
         };
