@@ -197,12 +197,15 @@ endef
 
 # ---- to see and to test ---------------------------------------------------------------------------------------------
 
+# On all processors, unless -j says how many.
+PARALLEL = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
 demo: deps-demo
-	@$(MAKE) --no-print-directory all
+	@$(PARALLEL) all
 	@BUILD=$(BUILD) tests/demo
 
 test: deps-test
-	@$(MAKE) --no-print-directory all test-programs
+	@$(PARALLEL) all test-programs
 	@BUILD=$(BUILD) MAKE='$(MAKE)' tests/run
 
 # One kind of tests alone; integration and system take pytest's arguments as ARGS='-k S10'.
@@ -210,7 +213,7 @@ unit sanitized check integration system: all test-programs
 	@BUILD=$(BUILD) MAKE='$(MAKE)' tests/run $@ $(ARGS)
 
 bench: deps-bench
-	@$(MAKE) --no-print-directory all bench-programs
+	@$(PARALLEL) all bench-programs
 	@BUILD=$(BUILD) tests/bench/run $(ARGS)
 
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
