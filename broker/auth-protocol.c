@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The messages between broker and PAM helper: one table of fields, one encoder, one decoder. Owns nothing, touches nothing outside. */
+/* The messages between broker and PAM helper: one table of fields, one encoder, one decoder. Owns nothing, touches
+ * nothing outside. */
 #include "auth-protocol.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the broker and its PAM helper (websess-pam) say to each other over a SOCK_SEQPACKET socket: one packet is one message.
- * One encoder and one decoder, used by both sides. Pure.
+ * What the broker and its PAM helper (websess-pam) say to each other over a SOCK_SEQPACKET socket: one packet is
+ * one message. One encoder and one decoder, used by both sides. Pure.
  *
  *   offset size
  *        0    1  version, AUTH_PROTOCOL_VERSION
@@ -10,8 +10,9 @@
  *        4    4  size of the whole message in bytes, little-endian, at most AUTH_MESSAGE_MAX
  *        8       fields without padding: tag 1, zero 1, length 2 (little-endian), value
  *
- * A table (auth-protocol.c) says which fields each operation must and may have, of which type and size. Anything else is refused whole:
- * an unknown tag, a field twice that is not a list, a NUL in a string, bytes left over. Numbers are little-endian.
+ * A table (auth-protocol.c) says which fields each operation must and may have, of which type and size. Anything
+ * else is refused whole: an unknown tag, a field twice that is not a list, a NUL in a string, bytes left over.
+ * Numbers are little-endian.
  *
  *   helper → broker  READY     the helper has been started and waits for its one question
  *   broker → helper  BEGIN     authenticate this user for this service
@@ -41,8 +42,8 @@ enum {
         _AUTH_OPERATION_MAX,
 };
 
-/* One message as a value; of it, the fields of its operation count. Slices point into the packet it was decoded from, or into what the
- * caller encodes from. */
+/* One message as a value; of it, the fields of its operation count. Slices point into the packet it was decoded
+ * from, or into what the caller encodes from. */
 typedef struct AuthMessage {
         uint8_t operation;
 

@@ -96,7 +96,8 @@ static void note_failure(Pool *p) {
 static void tell_failed(Pool *p, const char *reason) {
         Fault f;
 
-        fault(&f, FAULT_UNAVAILABLE, "no PAM helper at %s: %s; see systemctl status websess-pam.socket", p->address.sun_path, reason);
+        fault(&f, FAULT_UNAVAILABLE, "no PAM helper at %s: %s; see systemctl status websess-pam.socket",
+              p->address.sun_path, reason);
         p->events.failed(p->userdata, &f);
 }
 
@@ -152,7 +153,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
                 p->events.ready(p->userdata);
                 return 0;
         }
-        lose_helper(h, r == -ECONNRESET ? "helpers end before they were asked anything" : "what answers there is not websess-pam");
+        lose_helper(h, r == -ECONNRESET ? "helpers end before they were asked anything"
+                                        : "what answers there is not websess-pam");
         return 0;
 }
 
@@ -184,7 +186,8 @@ static int start_helper(Pool *p) {
         r = sd_event_add_io(p->event, &h->io, h->fd, EPOLLIN, on_io, h);
         if (r < 0)
                 return r;
-        r = sd_event_add_time_relative(p->event, &h->start_timer, CLOCK_BOOTTIME, p->options.start_timeout_usec, ACCURACY, on_start_timeout, h);
+        r = sd_event_add_time_relative(p->event, &h->start_timer, CLOCK_BOOTTIME, p->options.start_timeout_usec,
+                                       ACCURACY, on_start_timeout, h);
         if (r < 0)
                 return r;
         p->started++;
@@ -196,7 +199,8 @@ static unsigned total(const Pool *p) {
         return p->counts[HELPER_STARTING] + p->counts[HELPER_READY] + p->counts[HELPER_LENT];
 }
 
-/* How many to start: those that are asked for now, and those to have in reserve. While backing off only the former, and only when urgent. */
+/* How many to start: those that are asked for now, and those to have in reserve. While backing off only the former,
+ * and only when urgent. */
 static unsigned missing(const Pool *p, bool urgent) {
         unsigned room = p->options.max > total(p) ? p->options.max - total(p) : 0;
         unsigned coming = p->counts[HELPER_STARTING] + p->counts[HELPER_READY];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The connections to helpers: each is one process of websess-pam on the other side, good for one conversation. The pool connects, waits for
- * READY, keeps a number of them idle, replaces those that die and backs off when starting them fails. It knows nothing of users and
- * passwords: what is said is the Authenticator's.
+ * The connections to helpers: each is one process of websess-pam on the other side, good for one conversation. The
+ * pool connects, waits for READY, keeps a number of them idle, replaces those that die and backs off when starting
+ * them fails. It knows nothing of users and passwords: what is said is the Authenticator's.
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 #include "fault.h"
 
 typedef struct Pool Pool;
-typedef struct PoolHelper PoolHelper;   /* a helper that was lent; the borrower's until he gives it up with helper_free() */
+typedef struct PoolHelper PoolHelper;   /* a helper that was lent: the borrower's until helper_free() */
 
 typedef struct PoolOptions {
         const char *socket_path;
@@ -37,11 +37,12 @@ int pool_new(Pool **ret, sd_event *event, const PoolOptions *options, const Pool
 Pool *pool_free(Pool *p);       /* lent helpers must have been given back before */
 void pool_set_options(Pool *p, const PoolOptions *options);     /* socket_path is ignored */
 
-/* Start as many helpers as are wanted and should be idle. With urgent, even where the pool is backing off: somebody has just asked. */
+/* Start as many helpers as are wanted and should be idle. With urgent, even where the pool is backing off: somebody
+ * has just asked. */
 void pool_pump(Pool *p, bool urgent);
 
-/* What the helper says, or NULL and a negative errno when it is gone: -ECONNRESET, -EBADMSG for rubbish. The message points into a buffer that is
- * wiped afterwards. */
+/* What the helper says, or NULL and a negative errno when it is gone: -ECONNRESET, -EBADMSG for rubbish. The
+ * message points into a buffer that is wiped afterwards. */
 typedef void (*PoolReply)(PoolHelper *h, const AuthMessage *m, int error, void *userdata);
 
 /* Lend a ready helper and send it packet. NULL when none is ready. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests for an authentication: a queue of those that wait for a helper, those that have one, and those whose failure is held back until
- * its time. Owns the requests' packets, in which secrets lie, and wipes them. The helpers are the pool's.
+ * Requests for an authentication: a queue of those that wait for a helper, those that have one, and those whose
+ * failure is held back until its time. Owns the requests' packets, in which secrets lie, and wipes them. The
+ * helpers are the pool's.
  */
 #include "authenticator.h"
 
@@ -229,7 +230,8 @@ static void on_reply(PoolHelper *h, const AuthMessage *m, int error, void *userd
         if (error == -ECONNRESET)
                 finish_unavailable(x, "the PAM helper died before it answered: see journalctl -u 'websess-pam@*'");
         else if (error < 0 || m->operation != AUTH_RESULT)
-                finish_unavailable(x, "the PAM helper answered with rubbish: are websessd and websess-pam of one version?");
+                finish_unavailable(x, "the PAM helper answered with rubbish: are websessd and websess-pam of one "
+                                      "version?");
         else {
                 pool_worked(x->authenticator->pool);
                 take_result(x, m);
@@ -292,11 +294,13 @@ static int check_request(const Authenticator *a, const AuthRequest *request, Fau
         if (r == 0)
                 r = validate_remote_host(slice_of(request->remote_host), f);
         if (r == 0 && a->n_waiting >= a->options.max_helpers * WAITING_PER_HELPER)
-                r = fault(f, FAULT_TOO_MANY, "%u logins wait for a PAM helper already: see MaxHelpers= in websess.conf", a->n_waiting);
+                r = fault(f, FAULT_TOO_MANY,
+                          "%u logins wait for a PAM helper already: see MaxHelpers= in websess.conf", a->n_waiting);
         return r;
 }
 
-int authenticator_begin(Authenticator *a, Authentication **ret, const AuthRequest *request, AuthDone done, void *userdata, Fault *f) {
+int authenticator_begin(Authenticator *a, Authentication **ret, const AuthRequest *request, AuthDone done,
+                        void *userdata, Fault *f) {
         Authentication *x;
         int r = check_request(a, request, f);
 
@@ -313,7 +317,8 @@ int authenticator_begin(Authenticator *a, Authentication **ret, const AuthReques
         a->n_waiting++;
         r = make_packet(x, request);
         if (r >= 0)
-                r = sd_event_add_time(a->event, &x->timer, CLOCK_BOOTTIME, x->started + a->options.timeout_usec, ACCURACY, on_timer, x);
+                r = sd_event_add_time(a->event, &x->timer, CLOCK_BOOTTIME, x->started + a->options.timeout_usec,
+                                      ACCURACY, on_timer, x);
         if (r < 0) {
                 authentication_free(x);
                 return r;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The broker's side of PAM: keeps a few helpers (websess-pam, one conversation each) started and connected over a SOCK_SEQPACKET
- * socket, and asks them. The broker itself never runs PAM. Nothing here waits: results come by callback from the event loop.
+ * The broker's side of PAM: keeps a few helpers (websess-pam, one conversation each) started and connected over a
+ * SOCK_SEQPACKET socket, and asks them. The broker itself never runs PAM. Nothing here waits: results come by
+ * callback from the event loop.
  */
 #pragma once
 
@@ -24,15 +25,16 @@ typedef struct AuthIdentity {
         uint8_t account_digest[RECORD_TAG_SIZE];
 } AuthIdentity;
 
-/* result: 0 with identity; FAULT_AUTHENTICATION_FAILED, FAULT_CONVERSATION_REQUIRED or FAULT_UNAVAILABLE with f; or a negative errno.
- * A failure is delivered no sooner than started + max(the delay PAM asked for, the floor); delays are the event loop's timers. A delay that
- * comes with a success is ignored, and none is kept longer than a minute. Must not free the Authenticator. */
+/* result: 0 with identity; FAULT_AUTHENTICATION_FAILED, FAULT_CONVERSATION_REQUIRED or FAULT_UNAVAILABLE with f;
+ * or a negative errno. A failure is delivered no sooner than started + max(the delay PAM asked for, the floor);
+ * delays are the event loop's timers. A delay that comes with a success is ignored, and none is kept longer than a
+ * minute. Must not free the Authenticator. */
 typedef void (*AuthDone)(Authentication *a, int result, const AuthIdentity *identity, const Fault *f, void *userdata);
 
 typedef struct AuthOptions {
         const char *socket_path;
         unsigned idle_helpers, max_helpers;
-        uint64_t timeout_usec;          /* from a request's start to an answer of PAM; also how long a helper may take to start */
+        uint64_t timeout_usec;          /* from a request's start to PAM's answer; also for a helper to start */
         uint64_t failure_floor_usec;
 } AuthOptions;
 
@@ -48,18 +50,22 @@ typedef struct AuthRequest {
         uint64_t started;               /* CLOCK_BOOTTIME µs: when the request came */
 } AuthRequest;
 
-/* FAULT_INVALID_ARGUMENT, FAULT_TOO_MANY when too many wait for a helper already. Returns 0 with *ret (valid until done was called or authentication_cancel()), a FAULT_* or a negative errno. done is never called from in here. */
-int authenticator_begin(Authenticator *a, Authentication **ret, const AuthRequest *request, AuthDone done, void *userdata, Fault *f);
-Authentication *authentication_cancel(Authentication *a);       /* its client vanished; done is not called; always NULL */
+/* FAULT_INVALID_ARGUMENT, FAULT_TOO_MANY when too many wait for a helper already. Returns 0 with *ret (valid until
+ * done was called or authentication_cancel()), a FAULT_* or a negative errno. done is never called from in here. */
+int authenticator_begin(Authenticator *a, Authentication **ret, const AuthRequest *request, AuthDone done,
+                        void *userdata, Fault *f);
 
-/* For the journal, during done: what libpam said last (0 when it was not reached), and where; "" when there is nothing to say. Not for the client:
- * it tells a locked account from a wrong password. */
+/* Its client vanished: done is not called. Always NULL. */
+Authentication *authentication_cancel(Authentication *a);
+
+/* For the journal, during done: what libpam said last (0 when it was not reached), and where; "" when there is
+ * nothing to say. Not for the client: it tells a locked account from a wrong password. */
 int authentication_pam_result(const Authentication *a);
 const char *authentication_reason(const Authentication *a);
 
 typedef struct AuthStatus {
         unsigned idle, active;          /* helpers: ready, at work */
         unsigned waiting;               /* requests without a helper */
-        uint64_t started, failed;       /* helpers since the beginning: connected to, and lost before they had done anything */
+        uint64_t started, failed;       /* helpers: connected to, and lost before they had done anything */
 } AuthStatus;
 void authenticator_status(const Authenticator *a, AuthStatus *out);

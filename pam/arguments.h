@@ -18,6 +18,6 @@ typedef struct ModuleArguments {
 /* True; or false, and in error (size bytes) which argument is wrong and why. */
 bool module_arguments_parse(ModuleArguments *ret, int argc, const char **argv, char *error, size_t size);
 
-/* Walk a comma-separated list: start with *list at its beginning; copies the next name into out (size bytes). 1, 0 at the end, -1 for an empty or too
- * long name. */
+/* Walk a comma-separated list: start with *list at its beginning; copies the next name into out (size bytes). 1, 0
+ * at the end, -1 for an empty or too long name. */
 int module_next_role(const char **list, char *out, size_t size);

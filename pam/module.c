@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Owns nothing beyond one call but the tokens it hangs into the PAM handle. Talks to the broker's private socket and to syslog. */
+/* Owns nothing beyond one call but the tokens it hangs into the PAM handle. Talks to the broker's private socket
+ * and to syslog. */
 #include "module.h"
 
 #include <errno.h>
@@ -60,8 +61,8 @@ int module_result(const Module *m, int result, const char *doing) {
         bool usual = result > 0 && result <= WEBSESS_E_LIMIT_REACHED;
 
         if (result != 0)
-                module_log(m, usual ? LOG_NOTICE : LOG_ERR, "%s for user %s in service %s: %s", doing, m->user ? m->user : "?", m->arguments.service,
-                           websess_last_error_text());
+                module_log(m, usual ? LOG_NOTICE : LOG_ERR, "%s for user %s in service %s: %s", doing,
+                           m->user ? m->user : "?", m->arguments.service, websess_last_error_text());
         return module_pam_code(m->kind, result);
 }
 
@@ -127,8 +128,8 @@ int module_check_session(const Module *m) {
                 wrong = "says of nobody that he authenticated (level 0)";
         if (!wrong)
                 return PAM_SUCCESS;
-        module_log(m, LOG_NOTICE, "session %s %s: refused for user %s in service %s", websess_session_id(m->session), wrong, m->user,
-                   m->arguments.service);
+        module_log(m, LOG_NOTICE, "session %s %s: refused for user %s in service %s", websess_session_id(m->session),
+                   wrong, m->user, m->arguments.service);
         return module_pam_code(m->kind, WEBSESS_E_NO_SESSION);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What all entry points of pam_websess.so share: arguments, the user, a way to the broker, and the checks that any session must pass
- * before it counts for a login on this machine. One Module lives as long as one call of an entry point; what outlives it (a token) is kept in the
- * PAM handle and wiped with it.
+ * What all entry points of pam_websess.so share: arguments, the user, a way to the broker, and the checks that any
+ * session must pass before it counts for a login on this machine. One Module lives as long as one call of an entry
+ * point; what outlives it (a token) is kept in the PAM handle and wiped with it.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The entry points of pam_websess.so; see pam_websess(8) for what each does. None of them answers PAM_SUCCESS unless the broker has said
- * so in this very call, and none answers PAM_IGNORE: a stack must never go on as if this module had not been there.
+ * The entry points of pam_websess.so; see pam_websess(8) for what each does. None of them answers PAM_SUCCESS
+ * unless the broker has said so in this very call, and none answers PAM_IGNORE: a stack must never go on as if
+ * this module had not been there.
  */
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
@@ -104,7 +105,8 @@ static void describe(const Module *m, websess_options *o) {
         const void *host = NULL, *program = NULL;
         char agent[300];
 
-        if (pam_get_item(m->handle, PAM_RHOST, &host) == PAM_SUCCESS && host && websess_options_remote_host(o, host) != 0)
+        if (pam_get_item(m->handle, PAM_RHOST, &host) == PAM_SUCCESS && host &&
+            websess_options_remote_host(o, host) != 0)
                 module_log(m, LOG_DEBUG, "the remote host cannot be kept: %s", websess_last_error_text());
         if (pam_get_item(m->handle, PAM_SERVICE, &program) != PAM_SUCCESS || !program)
                 return;
@@ -166,7 +168,7 @@ static int open_session(Module *m) {
         return PAM_SUCCESS;
 }
 
-/* A session that another process opened. The PAM environment may hold what a user wrote: only his own session is ended. */
+/* A session that another process opened. The PAM environment may hold what a user wrote: only his own is ended. */
 static int close_by_id(Module *m, const char *id) {
         int r = websess_get(m->broker, id, m->session);
 
@@ -177,7 +179,9 @@ static int close_by_id(Module *m, const char *id) {
                         return code;
                 r = websess_revoke(m->broker, id);
         }
-        return module_result(m, r == WEBSESS_E_NO_SESSION ? 0 : r, "session not closed");      /* it has ended already */
+        if (r == WEBSESS_E_NO_SESSION)
+                r = 0;          /* it has ended already */
+        return module_result(m, r, "session not closed");
 }
 
 static int close_session(Module *m) {
@@ -187,7 +191,8 @@ static int close_session(Module *m) {
         if (token)
                 return module_result(m, websess_logout(m->broker, token, strlen(token)), "session not closed");
         if (!id) {
-                module_log(m, LOG_ERR, "no session to close for user %s: " ID_VARIABLE " is not in the PAM environment", m->user);
+                module_log(m, LOG_ERR, "no session to close for user %s: no " ID_VARIABLE " in the PAM environment",
+                           m->user);
                 return PAM_SESSION_ERR;
         }
         return close_by_id(m, id);

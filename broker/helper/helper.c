@@ -135,22 +135,25 @@ static int question_read(Question *q, const AuthMessage *m) {
         return q->service && q->user && q->secret && q->remote_host ? 0 : -ENOMEM;
 }
 
-/* Which PAM service stands behind a websess service: the policy on disk decides, not whoever asks. 0, FAULT_UNAVAILABLE or a
- * negative errno. */
+/* Which PAM service stands behind a websess service: the policy on disk decides, not whoever asks. 0,
+ * FAULT_UNAVAILABLE or a negative errno. */
 static int find_pam_service(const HelperOptions *options, const char *name, char **ret, Fault *f) {
         Policy *policy = NULL;
         const Service *service;
         int r = policy_load(&policy, options->configuration, f);
 
         if (r < 0)
-                return fault(f, FAULT_UNAVAILABLE, "the policy in %s cannot be read: %s", options->configuration, strerror(-r));
+                return fault(f, FAULT_UNAVAILABLE, "the policy in %s cannot be read: %s", options->configuration,
+                             strerror(-r));
         if (r > 0)
                 return f->code = FAULT_UNAVAILABLE;
         service = policy_find(policy, slice_of(name));
         if (!service)
-                r = fault(f, FAULT_UNAVAILABLE, "the policy in %s has no service \"%s\": reload websessd", options->configuration, name);
+                r = fault(f, FAULT_UNAVAILABLE, "the policy in %s has no service \"%s\": reload websessd",
+                          options->configuration, name);
         else if (service->users != USERS_UNIX)
-                r = fault(f, FAULT_UNAVAILABLE, "service \"%s\" has users of its own (Users=app): PAM does not know them", name);
+                r = fault(f, FAULT_UNAVAILABLE,
+                          "service \"%s\" has users of its own (Users=app): PAM does not know them", name);
         else
                 *ret = strdup(service->pam_service);
         policy_unref(policy);
@@ -181,7 +184,8 @@ static int send_success(Helper *h, const StackResult *result) {
         int r = account_lookup(&account, result->user);
 
         if (r < 0)
-                return send_outcome(h, FAULT_UNAVAILABLE, result->pam_result, 0, "the user's groups cannot be read: see nsswitch.conf(5)");
+                return send_outcome(h, FAULT_UNAVAILABLE, result->pam_result, 0,
+                                    "the user's groups cannot be read: see nsswitch.conf(5)");
         groups = calloc(account.n_groups + 1, sizeof(*groups));
         if (!groups)
                 return -ENOMEM;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The conversation of one helper process with the broker: a packet in, a table that says what may be asked when, a packet out. Knows the
- * protocol and the policy; PAM is stack.c's, NSS account.c's.
+ * The conversation of one helper process with the broker: a packet in, a table that says what may be asked when, a
+ * packet out. Knows the protocol and the policy; PAM is stack.c's, NSS account.c's.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 typedef struct HelperOptions {
         const char *configuration;      /* the folder of the policy */
         const char *pam_confdir;        /* NULL: libpam's own */
-        uid_t peer_uid;                 /* may talk to the helper besides root, "websess" and the helper's own uid; -1 for none */
+        uid_t peer_uid;                 /* may ask besides root, "websess" and the helper's own uid; -1: nobody */
 } HelperOptions;
 
 /* Is whoever connected fd one who may ask? 0, -EPERM, or another negative errno. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * websess-pam: one PAM conversation for websessd. Root in production, so everything that came from outside is dropped before the
- * first packet is read: environment, core dumps, umask. Owns the process; the conversation is helper.c's.
+ * websess-pam: one PAM conversation for websessd. Root in production, so everything that came from outside is
+ * dropped before the first packet is read: environment, core dumps, umask. Owns the process; the conversation is
+ * helper.c's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,8 +33,10 @@ typedef struct Arguments {
 
 static const char usage[] =
         "websess-pam [OPTIONS]\n\n"
-        "Answers one question of websessd by PAM. Started for each connection by websess-pam.socket; see websess-pam(8).\n\n"
-        "  --config=DIR       folder of the policy (default $CONFIGURATION_DIRECTORY or " WEBSESS_CONFIGURATION_DIRECTORY ")\n"
+        "Answers one question of websessd by PAM. Started for each connection by websess-pam.socket; see "
+        "websess-pam(8).\n\n"
+        "  --config=DIR       folder of the policy (default $CONFIGURATION_DIRECTORY or "
+        WEBSESS_CONFIGURATION_DIRECTORY ")\n"
         "  --pam-confdir=DIR  folder of PAM services, in place of /etc/pam.d\n"
         "  --peer-uid=UID     who may connect besides root and the user websess\n"
         "  --inetd            the connection is standard input, not the descriptor that systemd passes\n"
@@ -104,7 +107,8 @@ static bool passed_by_systemd(void) {
         return pid && n && strtol(pid, NULL, 10) == getpid() && strcmp(n, "1") == 0;
 }
 
-/* The connection on a descriptor of its own, out of the way of modules that write to standard output. -EINVAL when there is none. */
+/* The connection on a descriptor of its own, out of the way of modules that write to standard output. -EINVAL when
+ * there is none. */
 static int take_connection(bool inetd) {
         int fd = inetd ? STDIN_FILENO : LISTEN_FD, moved, type;
         socklen_t size = sizeof(type);
@@ -155,7 +159,8 @@ static int serve(const Arguments *a) {
         int r;
 
         if (fd < 0)
-                return complain(fd, "no connection was passed (a SOCK_SEQPACKET socket by systemd, or standard input with --inetd)");
+                return complain(fd, "no connection was passed (a SOCK_SEQPACKET socket by systemd, or standard input "
+                                    "with --inetd)");
         r = fill_standard_descriptors();
         if (r >= 0)
                 r = harden();

@@ -13,7 +13,7 @@
 #include "fault.h"
 #include "validate.h"
 
-/* What modules show when they ask for the name again: nobody else writes this, so it tells that question from any other. */
+/* What modules show when they ask for the name again; nobody else writes this, so it marks that question. */
 #define NAME_PROMPT "websess user name: "
 
 #define PAM_FLAGS (PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK)
@@ -26,8 +26,8 @@ typedef struct Exchange {
         uint64_t delay_usec;
 } Exchange;
 
-/* All that depends on who logs in is one outcome, so that nobody learns which users exist or are locked. Results that are not here say that
- * the stack itself is broken or cannot reach what it asks. */
+/* All that depends on who logs in is one outcome, so that nobody learns which users exist or are locked. Results
+ * that are not here say that the stack itself is broken or cannot reach what it asks. */
 static const struct {
         int pam_result, outcome;
 } outcomes[] = {
@@ -92,7 +92,7 @@ static int answer(Exchange *x, const struct pam_message *message, char **ret) {
 static int converse(int n, const struct pam_message **messages, struct pam_response **ret, void *appdata) {
         struct pam_response *responses;
 
-        /* Some modules free what they find here even after an error, and some pass NULL with a message that asks nothing. */
+        /* Some modules free what they find here even after an error; some pass NULL with messages that ask nothing. */
         if (ret)
                 *ret = NULL;
         if (n <= 0 || n > PAM_MAX_NUM_MSG)
@@ -202,7 +202,8 @@ void stack_authenticate(const StackRequest *request, StackResult *ret) {
 
         *ret = (StackResult) { 0 };
         if (request->pam_confdir)
-                ret->pam_result = pam_start_confdir(request->pam_service, request->user, &conversation, request->pam_confdir, &handle);
+                ret->pam_result = pam_start_confdir(request->pam_service, request->user, &conversation,
+                                                    request->pam_confdir, &handle);
         else
                 ret->pam_result = pam_start(request->pam_service, request->user, &conversation, &handle);
         if (ret->pam_result == PAM_SUCCESS)

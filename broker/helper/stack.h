@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One run of a PAM stack in the helper's fixed order: authenticate, account management, and the user's name read again. stack.c is the
- * only file of the tree that sees libpam's application interface. It never sleeps: the delay that modules ask for is reported.
+ * One run of a PAM stack in the helper's fixed order: authenticate, account management, and the user's name read
+ * again. stack.c is the only file of the tree that sees libpam's application interface. It never sleeps: the delay
+ * that modules ask for is reported.
  */
 #pragma once
 
@@ -17,7 +18,7 @@ typedef struct StackRequest {
 } StackRequest;
 
 typedef struct StackResult {
-        int outcome;                    /* 0, FAULT_AUTHENTICATION_FAILED, FAULT_CONVERSATION_REQUIRED or FAULT_UNAVAILABLE */
+        int outcome;                    /* 0, or FAULT_ AUTHENTICATION_FAILED, CONVERSATION_REQUIRED, UNAVAILABLE */
         int pam_result;                 /* what libpam returned last */
         uint64_t delay_usec;
         char *user;                     /* PAM_USER after success, else NULL */

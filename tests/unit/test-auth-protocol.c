@@ -165,7 +165,8 @@ static void test_every_cut_is_refused(void **state) {
                 assert_true(auth_message_decode(part, cut, &out) < 0);
                 if (cut < AUTH_HEADER_SIZE)
                         continue;
-                part[4] = (uint8_t) cut, part[5] = (uint8_t) (cut >> 8);        /* even when the header agrees, required fields miss */
+                /* even when the header agrees, required fields miss */
+                part[4] = (uint8_t) cut, part[5] = (uint8_t) (cut >> 8);
                 if (auth_message_decode(part, cut, &out) == 0)
                         assert_true(cut >= AUTH_HEADER_SIZE + 4 * 5 + 4 + 4 + 8 + 4 + RECORD_TAG_SIZE);
         }
