@@ -66,10 +66,9 @@ int api_find_session(void *userdata, const BusClient *client, const char *child,
         int k;
 
         k = find_by_id(userdata, slice_of(child), bus_client_caller(client), &s, f);
-        if (k != 0)
-                return k;
-        *ret = s;
-        return 1;
+        if (k == 0)
+                *ret = s;
+        return k;
 }
 
 /* ---- many ---- */

@@ -41,8 +41,7 @@ static int find(Manager *m, BusCall *call, sd_bus_message *message, Session **re
         k = sd_bus_message_read_basic(message, 's', &id);
         if (k < 0)
                 return k;
-        k = api_find_session(m, bus_call_client(call), id, (void **) ret, f);
-        return k == 1 && *ret ? 0 : k;
+        return api_find_session(m, bus_call_client(call), id, (void **) ret, f);
 }
 
 HANDLER(api_revoke_session) {

@@ -80,10 +80,9 @@ static int find_target(const BusObject *objects, void *userdata, const BusClient
                 if (!child)
                         continue;
                 r = o->find(userdata, client, child, &t->found, f);
-                if (r == 1)
+                if (r == 0 && t->found)
                         t->object = o;
-                /* 1 means found, and so is no FAULT_NO_SESSION here: find() says 0 where there is no such object */
-                return r == 1 ? 0 : r;
+                return r;
         }
         return 0;
 }

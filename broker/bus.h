@@ -57,8 +57,8 @@ typedef struct BusObject {
         const char *path;               /* "/org/websess1", "/org/websess1/session" */
         bool subtree;                   /* serves path/<child>, not path itself */
         const BusInterface *const *interfaces;  /* NULL-terminated */
-        /* subtree: is there such a child, and may this client see it? 1 and *ret, 0 no such object, a FAULT_* or a negative errno.
-         * Called before any of its methods, properties or introspection. NULL where not a subtree. */
+        /* subtree: is there such a child, and may this client see it? 0 and *ret, which stays NULL where there is no such object; a FAULT_* or a
+         * negative errno. Called before any of its methods, properties or introspection. NULL where not a subtree. */
         int (*find)(void *userdata, const BusClient *client, const char *child, void **ret, Fault *f);
         /* subtree: the children this client may see, for introspection; a malloc'ed NULL-terminated array of malloc'ed strings, at most 1,000. */
         int (*children)(void *userdata, const BusClient *client, char ***ret);

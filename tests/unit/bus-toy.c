@@ -165,7 +165,7 @@ static int find_session(void *userdata, const BusClient *client, const char *chi
         if (strcmp(child, "forbidden") == 0)
                 return fault(f, FAULT_ACCESS_DENIED, "not yours");
         *ret = strcmp(child, "a1") == 0 ? (char *) "a1" : strcmp(child, "b2") == 0 ? (char *) "b2" : NULL;
-        return *ret ? 1 : 0;
+        return 0;
 }
 
 static int session_children(void *userdata, const BusClient *client, char ***ret) {
