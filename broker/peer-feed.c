@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Owns the sd_bus of one private connection and the socket pair in front of it. Knows no policy. */
+/* Owns an sd_bus and the pipe or socket pair in front of it. Knows no policy. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -60,7 +60,22 @@ static int feed_configure(sd_bus *bus, int in, int out, bool fds, sd_id128_t gui
         return r;
 }
 
-int feed_open(Feed *ret, int socket, bool fds, sd_id128_t guid, const char *sender, sd_bus_message_handler_t handler, void *userdata) {
+/* Give the number that the sd_bus reads from to a pipe. *in was the other end of the socket pair and is the pipe's now. */
+static int feed_put_pipe(int bus_in, int *in) {
+        int ends[2], r = 0;
+
+        if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0)
+                return -errno;
+        if (dup3(ends[0], bus_in, O_CLOEXEC) < 0)
+                r = -errno;
+        close_fd(ends[0]);
+        close_fd(*in);
+        *in = ends[1];
+        return r;
+}
+
+int feed_open(Feed *ret, int socket, bool fds, bool takes_fds, sd_id128_t guid, const char *sender, sd_bus_message_handler_t handler,
+              void *userdata) {
         _cleanup_close_ int in = -EBADF;
         sd_bus *bus = NULL;
         int pair[2], out, r;
@@ -84,6 +99,8 @@ int feed_open(Feed *ret, int socket, bool fds, sd_id128_t guid, const char *send
                 r = feed_handshake(bus, in, fds);
         if (r >= 0)
                 r = sd_bus_add_filter(bus, NULL, handler, userdata);
+        if (r >= 0 && !takes_fds)
+                r = feed_put_pipe(pair[0], &in);
         if (r < 0)
                 goto fail;
         /* From here on it writes to the peer: the socket takes the number that the sd_bus knows */
@@ -91,7 +108,7 @@ int feed_open(Feed *ret, int socket, bool fds, sd_id128_t guid, const char *send
                 r = -errno;
                 goto fail;
         }
-        *ret = (Feed) { .bus = bus, .out = out, .in = TAKE_FD(in) };
+        *ret = (Feed) { .bus = bus, .out = out, .in = TAKE_FD(in), .takes_fds = takes_fds };
         return 0;
 
 fail:
@@ -115,6 +132,13 @@ static ssize_t feed_write(Feed *f, const uint8_t *data, size_t size, const int *
         struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
         ssize_t n;
 
+        /* With its reading end closed a pipe would raise SIGPIPE, which write() can't be told not to */
+        if (sd_bus_is_open(f->bus) <= 0)
+                return -ENOTCONN;
+        if (!f->takes_fds) {
+                n = write(f->in, data, size);
+                return n < 0 ? errno == EAGAIN ? 0 : -errno : n;
+        }
         if (n_fds > 0) {
                 m.msg_control = &control;
                 m.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
@@ -125,9 +149,7 @@ static ssize_t feed_write(Feed *f, const uint8_t *data, size_t size, const int *
                 memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
         }
         n = sendmsg(f->in, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n < 0)
-                return errno == EAGAIN ? 0 : -errno;
-        return n;
+        return n < 0 ? errno == EAGAIN ? 0 : -errno : n;
 }
 
 /* Let the sd_bus read all that was written. Writing queued replies counts as progress too, hence the loop. */

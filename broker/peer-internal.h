@@ -24,7 +24,8 @@ struct Peer {
         int fd;                         /* until the handshake is done; then feed.bus owns it under this number */
         sd_event_source *io, *patience, *again;
         uint32_t events;
-        Feed feed;
+        Feed feed;                      /* all is written through this one */
+        Feed fd_feed;                   /* reads messages that carry descriptors; made when the first one comes */
 
         Sasl sasl;
         bool greeted;                   /* the NUL byte before the handshake has come */
@@ -51,6 +52,7 @@ static inline bool peer_is_up(const Peer *p) {
 }
 bool peer_may_read(const Peer *p);
 int peer_begin(Peer *p);                /* the handshake is done */
+int peer_feed(Peer *p, const uint8_t *message, size_t size, unsigned n_fds);    /* uses up the first n_fds of fds[] */
 
 /* peer-read.c: read what has come, once, and handle a bounded part of it; or go on with what was left. What goes wrong dooms the peer. */
 void peer_read(Peer *p);

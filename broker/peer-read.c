@@ -97,9 +97,7 @@ static ssize_t step_message(Peer *p, const uint8_t *data, size_t size, size_t *w
                 n_fds = wire_message_fds(data, (size_t) total);
         if (n_fds < 0 || (unsigned) n_fds > p->n_fds)
                 return -EBADMSG;
-        r = feed_message(&p->feed, data, (size_t) total, p->fds, (unsigned) n_fds);
-        p->n_fds -= (unsigned) n_fds;
-        memmove(p->fds, p->fds + n_fds, p->n_fds * sizeof(int));
+        r = peer_feed(p, data, (size_t) total, (unsigned) n_fds);
         return r < 0 ? r : total;
 }
 

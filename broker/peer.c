@@ -183,7 +183,7 @@ static int peer_message(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         Peer *p = userdata;
         uint8_t type;
 
-        p->feed.seen = true;
+        p->feed.seen = p->fd_feed.seen = true;
         /* Whatever else a client sends, a signal or a reply to nothing, is of no interest */
         if (!p->doomed && sd_bus_message_get_type(m, &type) >= 0 && type == SD_BUS_MESSAGE_METHOD_CALL)
                 bus_dispatch(p->client, m);
@@ -193,7 +193,7 @@ static int peer_message(sd_bus_message *m, void *userdata, sd_bus_error *error) 
 int peer_begin(Peer *p) {
         int r;
 
-        r = feed_open(&p->feed, p->fd, p->sasl.fds, p->bus->guid, BUS_PRIVATE_NAME, peer_message, p);
+        r = feed_open(&p->feed, p->fd, p->sasl.fds, false, p->bus->guid, BUS_PRIVATE_NAME, peer_message, p);
         if (r < 0)
                 return r;
         /* Watch the new number before the old one is closed: epoll would go on watching the old one, since the socket lives on */
@@ -204,6 +204,21 @@ int peer_begin(Peer *p) {
                 return r;
         p->waiting = false;
         return peer_set_patience(p, false);
+}
+
+int peer_feed(Peer *p, const uint8_t *message, size_t size, unsigned n_fds) {
+        int r = 0;
+
+        if (n_fds == 0)
+                return feed_message(&p->feed, message, size, NULL, 0);
+        if (!p->fd_feed.bus)
+                r = feed_open(&p->fd_feed, p->fd, true, true, p->bus->guid, BUS_PRIVATE_NAME, peer_message, p);
+        if (r < 0)
+                return r;               /* the connection ends, and the descriptors with it */
+        r = feed_message(&p->fd_feed, message, size, p->fds, n_fds);
+        p->n_fds -= n_fds;
+        memmove(p->fds, p->fds + n_fds, p->n_fds * sizeof(int));
+        return r;
 }
 
 static int peer_watch(Peer *p) {
@@ -284,10 +299,10 @@ Peer *peer_free(Peer *p) {
         p->io = sd_event_source_disable_unref(p->io);
         p->patience = sd_event_source_disable_unref(p->patience);
         p->again = sd_event_source_disable_unref(p->again);
-        if (peer_is_up(p))
-                feed_close(&p->feed);
-        else
+        if (!peer_is_up(p))
                 close_fd(p->fd);
+        feed_close(&p->fd_feed);
+        feed_close(&p->feed);
         peer_forget_input(p);
         while ((q = STAILQ_FIRST(&p->queued))) {
                 STAILQ_REMOVE_HEAD(&p->queued, entry);
