@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <cmocka.h>
 
 #include "bus-toy.h"
@@ -497,6 +498,69 @@ static void test_S23_mutated_messages(void **state) {
         toy_wait_connections(&toy, 0);
 }
 
+/* ---- secrets ---- */
+
+#define MASK 0x5a               /* the secret itself must not be in this program */
+static const uint8_t masked[] = "a secret that shall not stay here";
+
+/* How often the secret is in the memory of this process. */
+static unsigned count_secret(void) {
+        FILE *maps = fopen("/proc/self/maps", "re");
+        char line[512], mode[8];
+        unsigned long from, to;
+        unsigned n = 0;
+
+        assert_non_null(maps);
+        while (fgets(line, sizeof(line), maps)) {
+                if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) != 3 || mode[0] != 'r' || mode[1] != 'w')
+                        continue;
+                for (const volatile uint8_t *p = (const volatile uint8_t *) from; p + sizeof(masked) <= (const volatile uint8_t *) to; p++) {
+                        size_t i = 0;
+
+                        while (i < sizeof(masked) - 1 && (p[i] ^ MASK) == masked[i])
+                                i++;
+                        n += i == sizeof(masked) - 1;
+                }
+        }
+        fclose(maps);
+        return n;
+}
+
+static void send_secret(int fd, bool halves) {
+        char secret[sizeof(masked) - 1];
+        Wire body = {}, w;
+
+        for (size_t i = 0; i < sizeof(secret); i++)
+                secret[i] = (char) (masked[i] ^ MASK);
+        put_u32(&body, sizeof(secret));
+        put(&body, secret, sizeof(secret));
+        put(&body, "", 1);
+        w = wire_call("Secret", "s", body.bytes, body.size);
+        send_all(fd, w.bytes, halves ? w.size - 3 : w.size);
+        if (halves) {
+                usleep(20000);          /* so that it is read in two parts; when it is not, the test is only weaker */
+                send_all(fd, w.bytes + w.size - 3, 3);
+        }
+        _exit(next_type(fd) == 2 ? 0 : 1);
+}
+
+static void test_S19_secrets_are_wiped(void **state) {
+#ifndef __SANITIZE_ADDRESS__            /* whose shadow can't be walked */
+        for (int halves = 0; halves < 2; halves++) {
+                int fd = toy_raw_hello(&toy), status;
+                pid_t pid = fork();     /* the client's memory is not this one */
+
+                if (pid == 0)
+                        send_secret(fd, halves);
+                assert_int_equal(waitpid(pid, &status, 0), pid);
+                assert_int_equal(status, 0);
+                (void) toy_status(&toy);
+                assert_int_equal(count_secret(), 0);
+                close(fd);
+        }
+#endif
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_raw_call_is_answered, setup, teardown),
@@ -514,6 +578,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_S17_descriptors_that_nobody_asked_for, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S23_memory_and_descriptors_stay_flat, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S23_mutated_messages, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_S19_secrets_are_wiped, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
