@@ -24,9 +24,8 @@ static int write_owner(int fd) {
         char text[24];
         int n = snprintf(text, sizeof(text), "%d\n", (int) getpid());
 
-        if (ftruncate(fd, 0) < 0)
-                return -errno;
-        if (pwrite(fd, text, (size_t) n, 0) != n)
+        /* Written before it is cut: the block is there already, also on a full disk. */
+        if (pwrite(fd, text, (size_t) n, 0) != n || ftruncate(fd, n) < 0)
                 return -errno;
         return 0;
 }

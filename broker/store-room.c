@@ -15,6 +15,7 @@
 
 #define STEP_MIN (UINT64_C(64) * 1024)
 #define STEP_MAX (UINT64_C(8) * 1024 * 1024)
+#define RESERVE_MIN (UINT64_C(256) * 1024)      /* what one small revocation may need, and then some */
 #define MARGIN_MIN (UINT64_C(1024) * 1024)
 
 /* Pages that any transaction may touch besides the sessions' own: the two other tables, the root, the list of free pages. */
@@ -175,7 +176,7 @@ int store_room_init(Store *s, uint64_t reserve_bytes) {
         struct stat st;
         int r;
 
-        s->room.reserve = min_u64(reserve_bytes, limit / 4);
+        s->room.reserve = min_u64(max_u64(reserve_bytes, RESERVE_MIN), limit / 4);
         s->room.margin = min_u64(max_u64(limit / 64, MARGIN_MIN), limit / 8);
         if (used + s->room.margin > limit) {
                 r = lmdb_set_max_bytes(s->lmdb, used + s->room.margin);

@@ -14,7 +14,7 @@
 
 /* A revocation of more sessions than this is committed in slices: all in one transaction, it could need a copy of the whole database, and
  * the reserve would not do. Each slice is good by itself; should a later one fail, the whole is submitted again. */
-#define SLICE_OPS 512u
+#define SLICE_OPS 256u
 
 typedef struct Group {
         StoreChangeList changes;

@@ -15,7 +15,8 @@
  * Room: before a group is begun, the thread makes sure that the blocks it may need are allocated, with reserve_bytes
  * more behind them (and a margin of the map's size). A change that only revokes may use that reserve; any other that would
  * touch it fails. The changes in front of it are committed on their own first, so a revocation never fails because
- * somebody created a session after it.
+ * somebody created a session after it. A change that revokes hundreds of sessions may be committed in slices: each is good by
+ * itself, and done is called when all of it is safe.
  *
  * All functions but store_status() belong to one thread, the event loop's.
  */
@@ -35,7 +36,7 @@ typedef struct StoreChange StoreChange;
 typedef struct StoreOptions {
         const char *directory;          /* holds sessions.mdb, sessions.mdb-lock and lock */
         uint64_t max_bytes;
-        uint64_t reserve_bytes;
+        uint64_t reserve_bytes;         /* at least 256 KiB; what is kept is at most a quarter of max_bytes */
         /* The program run as `checker --check-store FILE` before the database is opened: websessd itself ("/proc/self/exe").
          * NULL: the check runs in a fork of this process instead, which must have no other thread then. */
         const char *checker;
