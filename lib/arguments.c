@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Arguments of calls. Owns nothing. */
+#include <errno.h>
 #include <string.h>
 
 #include "arguments.h"
@@ -30,6 +31,40 @@ int client_append_strings(sd_bus_message *m, const char *const *strings, size_t 
         for (size_t i = 0; r >= 0 && i < n; i++)
                 r = sd_bus_message_append(m, "s", strings[i] ?: "");
         return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int client_append_blank(sd_bus_message *m, size_t size) {
+        char *space;
+        int r;
+
+        r = sd_bus_message_append_string_space(m, size, &space);
+        if (r >= 0)
+                memset(space, '-', size);
+        return r;
+}
+
+int client_append_token(sd_bus_message *m, const char *service, size_t token_size) {
+        int r;
+
+        r = sd_bus_message_append(m, "s", service);
+        return r < 0 ? r : client_append_blank(m, token_size);
+}
+
+int client_fill_in(sd_bus_message *m, unsigned index, Slice secret) {
+        const char *blank = NULL;
+        int r;
+
+        for (unsigned i = 0; i <= index; i++) {
+                r = sd_bus_message_read_basic(m, 's', &blank);
+                if (r <= 0)
+                        return r < 0 ? r : -EBADMSG;
+        }
+        if (strlen(blank) != secret.size)
+                return -EBADMSG;
+        /* What reading returns lies in the message itself, which is ours until it is sent. */
+        if (secret.size > 0)
+                memcpy((char *) blank, secret.data, secret.size);
+        return sd_bus_message_rewind(m, true);
 }
 
 int client_append_option(sd_bus_message *m, const char *key, const char *value) {

@@ -8,6 +8,7 @@
 typedef struct Change {
         const char *service;
         const char *token;
+        size_t token_size;
         const websess_values *set;
         const websess_values *unset;            /* its keys … */
         const char *const *unset_keys;          /* … or these */
@@ -58,7 +59,7 @@ static int append_change(sd_bus_message *m, const Call *call) {
         const Change *c = call->in;
         int r;
 
-        r = sd_bus_message_append(m, "ss", c->service, c->token);
+        r = client_append_token(m, c->service, c->token_size);
         if (r >= 0)
                 r = append_set(m, c);
         if (r >= 0)
@@ -74,7 +75,16 @@ static int read_version(sd_bus_message *m, const Call *call) {
 }
 
 static int write_change(websess *w, Change *c, uint64_t *version, bool *resent) {
-        Call call = { .member = "SetAttributes", .secret = true, .append = append_change, .read = read_version, .in = c, .out = version };
+        Call call = {
+                .member = "SetAttributes",
+                .is_secret = true,
+                .secret = slice(c->token, c->token_size),
+                .secret_index = 1,
+                .append = append_change,
+                .read = read_version,
+                .in = c,
+                .out = version,
+        };
         int r;
 
         c->service = client_service(w, NULL);
@@ -124,6 +134,7 @@ static int check_session(const websess *w, const websess_session *s) {
 static int save(websess *w, websess_session *s) {
         Change c = {
                 .token = s->token,
+                .token_size = s->token_size,
                 .set = &s->pending,
                 .unset = &s->unset,
                 .context = &s->attributes,
@@ -302,6 +313,7 @@ int websess_set_attributes(websess *w, const char *token, size_t len, const webs
         if (!w)
                 return error_set(FAULT_INVALID_ARGUMENT, "There is no handle");
         r = client_token_text(&text, token, len);
+        c.token_size = text.size;
         for (size_t i = 0; r == 0 && i < n_unset; i++)
                 r = client_check_text("A key to unset", unset[i]);
         if (r == 0)

@@ -42,16 +42,22 @@ int client_error(int r, const sd_bus_error *e, const char *member, bool *gone) {
         return error_set(r, "%s: %s", member, e->message ?: websess_strerror(r));
 }
 
-static int new_request(Conn *c, const Call *call, sd_bus_message **ret) {
+static int new_request(Conn *c, const Call *call, uint64_t timeout_usec, sd_bus_message **ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
 
         r = sd_bus_message_new_method_call(c->bus, &m, conn_destination(c), WEBSESS_MANAGER_PATH,
                                            call->interface ?: WEBSESS_MANAGER_INTERFACE, call->member);
-        if (r >= 0 && call->secret)
+        if (r >= 0 && call->is_secret)
                 r = sd_bus_message_sensitive(m);
         if (r >= 0 && call->append)
                 r = call->append(m, call);
+        if (r >= 0 && call->secret.size > 0) {
+                /* Any serial will do: a connection has one call under way at a time, and sd-bus counts on from here. */
+                r = sd_bus_message_seal(m, 1, timeout_usec);
+                if (r >= 0)
+                        r = client_fill_in(m, call->secret_index, call->secret);
+        }
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(m);
@@ -67,7 +73,7 @@ int client_attempt(Conn *c, Call *call, uint64_t deadline, sd_bus_message **ret_
         *gone = false;
         if (now >= deadline)
                 return error_set(FAULT_UNAVAILABLE, "%s: the time is over", call->member);
-        r = new_request(c, call, &m);
+        r = new_request(c, call, deadline - now, &m);
         if (r < 0) {
                 *gone = went_away(r);
                 return error_errno(r, call->member);
@@ -75,7 +81,7 @@ int client_attempt(Conn *c, Call *call, uint64_t deadline, sd_bus_message **ret_
         r = sd_bus_call(c->bus, m, deadline - now, &error, &reply);
         if (r < 0)
                 return client_error(r, &error, call->member, gone);
-        if (call->secret)
+        if (call->is_secret)
                 (void) sd_bus_message_sensitive(reply);
         *ret_reply = TAKE_PTR(reply);
         return 0;

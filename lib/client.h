@@ -31,7 +31,9 @@ DEFINE_CLEANUP(websess *, websess_close)
 typedef struct Call {
         const char *interface;          /* NULL: the manager's */
         const char *member;
-        bool secret;                    /* request or reply holds a token or a password: wiped with its memory */
+        bool is_secret;                 /* request or reply holds a token or a password: wiped with its memory */
+        Slice secret;                   /* what goes over the blank that append() left … */
+        unsigned secret_index;          /* … as this string of the request, counted from 0 */
         uint64_t timeout_usec;          /* 0: the handle's */
 
         /* Fill the request; called again for each attempt. 0 or a negative errno. NULL: no arguments. */

@@ -43,16 +43,12 @@ static const char *id_of(const Request *q) {
 
 static int append_login(sd_bus_message *m, const Call *call) {
         const Request *q = call->in;
-        char *space;
         int r;
 
         r = sd_bus_message_append(m, "ss", q->service, q->user);
         if (r >= 0)
-                r = sd_bus_message_append_string_space(m, q->secret.size, &space);
-        if (r < 0)
-                return r;
-        memcpy(space, q->secret.data, q->secret.size);
-        return options_append(m, q->options, id_of(q), true);
+                r = client_append_blank(m, q->secret.size);
+        return r < 0 ? r : options_append(m, q->options, id_of(q), true);
 }
 
 static int append_create(sd_bus_message *m, const Call *call) {
@@ -73,14 +69,14 @@ static int append_rotate(sd_bus_message *m, const Call *call) {
         const Request *q = call->in;
         int r;
 
-        r = sd_bus_message_append(m, "ss", q->service, q->token->data);
+        r = client_append_token(m, q->service, q->token->size);
         return r < 0 ? r : options_append(m, q->options, id_of(q), true);
 }
 
 static int append_logout(sd_bus_message *m, const Call *call) {
         const Request *q = call->in;
 
-        return sd_bus_message_append(m, "ss", q->service, q->token->data);
+        return client_append_token(m, q->service, q->token->size);
 }
 
 static int read_reply(sd_bus_message *m, const Call *call) {
@@ -103,7 +99,9 @@ static int read_reply(sd_bus_message *m, const Call *call) {
 static int begin(websess *w, const char *member, int (*append)(sd_bus_message *, const Call *), Request *q, websess_session *s) {
         Call call = {
                 .member = member,
-                .secret = true,
+                .is_secret = true,
+                .secret = q->token ? slice(q->token->data, q->token->size) : q->secret,
+                .secret_index = q->token ? 1 : 2,
                 .timeout_usec = q->options ? q->options->timeout_usec : 0,
                 .append = append,
                 .read = read_reply,
@@ -176,7 +174,7 @@ int websess_rotate(websess *w, const char *token, size_t len, const websess_opti
 int websess_logout(websess *w, const char *token, size_t len) {
         _cleanup_(token_text_done) TokenText text = {};
         Request q = { .token = &text };
-        Call call = { .member = "Logout", .secret = true, .append = append_logout, .in = &q };
+        Call call = { .member = "Logout", .is_secret = true, .secret_index = 1, .append = append_logout, .in = &q };
         int r;
 
         if (!w)
@@ -187,5 +185,6 @@ int websess_logout(websess *w, const char *token, size_t len) {
         r = client_token_text(&text, token, len);
         if (r != 0 || text.size == 0)
                 return r;
+        call.secret = slice(text.data, text.size);
         return client_call(w, &call);
 }

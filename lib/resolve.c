@@ -17,7 +17,7 @@ static int append_request(sd_bus_message *m, const Call *call) {
         const Request *q = call->in;
         int r;
 
-        r = sd_bus_message_append(m, "ss", q->service, q->token->data);
+        r = client_append_token(m, q->service, q->token->size);
         return r < 0 ? r : need_append(m, q->need);
 }
 
@@ -45,7 +45,16 @@ static int read_reply(sd_bus_message *m, const Call *call) {
 
 static int look_up(websess *w, const TokenText *token, const Need *need, websess_session *s) {
         Request q = { .service = client_service(w, NULL), .token = token, .need = need };
-        Call call = { .member = "Resolve", .secret = true, .append = append_request, .read = read_reply, .in = &q, .out = s };
+        Call call = {
+                .member = "Resolve",
+                .is_secret = true,
+                .secret = slice(token->data, token->size),
+                .secret_index = 1,
+                .append = append_request,
+                .read = read_reply,
+                .in = &q,
+                .out = s,
+        };
 
         if (!q.service)
                 return FAULT_INVALID_ARGUMENT;
