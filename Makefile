@@ -168,10 +168,10 @@ DEPS += libjansson-dev          # websessctl --json
 DEMO_DEPS := dbus-daemon systemd python3 libpam-pwdfile
 # To test it.
 TEST_DEPS := libcmocka-dev      # unit tests
-TEST_DEPS += clang              # the second compiler, and sanitizers
+TEST_DEPS += clang libclang-rt-dev      # the second compiler, and its sanitizers
 TEST_DEPS += python3-pytest python3-dasbus      # integration tests, with a D-Bus client in another language
 TEST_DEPS += dbus systemd-sysv systemd-container login passwd   # system tests: a machine that boots
-TEST_DEPS += pamtester          # a PAM program to be told what to do
+TEST_DEPS += pamtester libpam-wrapper   # a PAM program to be told what to do; stacks in a folder of their own
 TEST_DEPS += mandoc libxml2-utils shellcheck    # linters
 # To measure it.
 BENCH_DEPS := redis-server libhiredis-dev python3
@@ -290,7 +290,7 @@ uninstall:
 
 # Always anew: prefix may be another than last time.
 $(BUILD)/installed/%.service: systemd/%.service FORCE
-	@mkdir -p $(@D); sed 's|/usr/lib/websess/|$(libexecdir)/|' $< > $@
+	@mkdir -p $(@D); sed 's|/usr/lib/websess/|$(libexecdir)/|; s|/usr/bin/|$(prefix)/bin/|' $< > $@
 $(BUILD)/installed/%.pc: lib/%.pc.in FORCE
 	@mkdir -p $(@D); sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@version@|$(VERSION)|i' $< > $@
 # As in build/, but it finds the library where the system looks for it.

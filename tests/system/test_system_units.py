@@ -195,12 +195,18 @@ def test_L05_restart_under_load_fails_no_request(machine, token):
 def test_reload_takes_a_good_policy_and_refuses_a_bad_one(machine, ctl):
     machine.write("/etc/websess/services.d/mail.conf", SHOP)
     machine.run("systemctl", "reload", "websessd.service")
-    wait_until(lambda: "mail" in ctl("services"), what="the new service")
+    assert "mail" in ctl("services")
+    machine.run("rm", "/etc/websess/services.d/mail.conf")
+    machine.run("systemctl", "kill", "--signal=HUP", "--kill-who=main", "websessd.service")
+    wait_until(lambda: "mail" not in ctl("services"), what="the policy without it")
+    machine.write("/etc/websess/services.d/mail.conf", SHOP)
+    ctl("reload")
     machine.write("/etc/websess/services.d/mail.conf", "[Service]\nIdleSec=soon\n")
     try:
         with pytest.raises(Failed, match=r"mail\.conf:2.*IdleSec") as caught:
             ctl("reload")
         assert caught.value.status != 0
+        assert machine.run("systemctl", "reload", "websessd.service", check=False).returncode != 0
         assert "mail" in ctl("services")
         refused = machine.journal("--output=cat", f"MESSAGE_ID={message_ids()['POLICY_REFUSED']}")
         assert "mail.conf:2" in refused
