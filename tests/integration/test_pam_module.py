@@ -13,7 +13,7 @@ import time
 import pytest
 
 from client import raises
-from pam_client import ENTRY_POINTS, PamClient, in_child
+from pam_client import ENTRY_POINTS, PamClient, in_child, see_another_passwd
 from world import BROKER_UID, BUILD
 
 WRAPPER = "libpam_wrapper.so"
@@ -228,6 +228,27 @@ def test_S26_forged_logins_are_refused(stacks, login, private):
         before = private.get("SessionCount")
         assert pam.open_session() == "SESSION_ERR"
         assert private.get("SessionCount") == before, "the session made for it is ended again"
+
+
+def test_S13_account_made_again_under_another_uid_is_refused(stacks, login, place):
+    token, session = login()
+    stacks.write("app", kinds=("auth", "account"))
+    entry = pwd.getpwnam("games")
+    passwd = place.path / "passwd"
+    with open("/etc/passwd") as f:
+        passwd.write_text(f.read().replace(f"games:x:{entry.pw_uid}:", "games:x:4242:"))
+
+    def work():
+        if not see_another_passwd(passwd):
+            return None
+        assert pwd.getpwnam("games").pw_uid == 4242
+        with stacks.client("games", [token], environment={"WEBSESS_ID": session["Id"]}) as pam:
+            return pam.authenticate(), pam.acct_mgmt()
+
+    found = in_child(work)
+    if found is None:
+        pytest.skip("needs a mount namespace of its own")
+    assert found == ("AUTH_ERR", "PERM_DENIED")
 
 
 # ---- errors ----
