@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pending reply is an object: it holds the message, the client and the charge for being unanswered. Freed unanswered it answers
- * Unavailable, so an answer is neither lost nor sent twice.
+ * A pending reply is an object: it holds the message, the client and the charge for being unanswered. Freed unanswered
+ * it answers Unavailable, so an answer is neither lost nor sent twice.
  */
 #include <errno.h>
 #include <stdarg.h>

@@ -104,7 +104,8 @@ void bus_client_subscribe(BusClient *c, bool on) {
 }
 
 /* Built by hand with a destination: sd-bus's helpers would broadcast. */
-static int client_signal(BusClient *c, const char *path, const char *interface, const char *member, const char *types, va_list ap) {
+static int client_signal(
+        BusClient *c, const char *path, const char *interface, const char *member, const char *types, va_list ap) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         sd_bus *connection = client_connection(c);
         int r;
@@ -121,7 +122,8 @@ static int client_signal(BusClient *c, const char *path, const char *interface, 
         return client_send(c, m);
 }
 
-int bus_client_signal(BusClient *c, const char *path, const char *interface, const char *member, const char *types, ...) {
+int bus_client_signal(
+        BusClient *c, const char *path, const char *interface, const char *member, const char *types, ...) {
         va_list ap;
         int r;
 
@@ -131,11 +133,12 @@ int bus_client_signal(BusClient *c, const char *path, const char *interface, con
         return r;
 }
 
-int bus_signal(Bus *b, const char *interface, const char *member, BusMaySee may_see, const void *subject, const char *types, ...) {
+int bus_signal(Bus *b, const char *interface, const char *member, BusMaySee may_see, const void *subject,
+        const char *types, ...) {
         BusClient *c, *next;
         int error = 0;
 
-        /* A client that does not read loses its connection later, from the event loop: the list does not change below us */
+        /* A client that does not read loses its connection later, from the event loop: the list stays as it is */
         for (c = LIST_FIRST(&b->subscribers); c; c = next) {
                 va_list ap;
                 int r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads a{sv} of credentials into a Caller. The daemon's word is the kernel's: it took them from the caller's socket. Owns nothing. */
+/* Reads a{sv} of credentials into a Caller. The daemon's word is the kernel's: it took them from the caller's socket.
+ * Owns nothing. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

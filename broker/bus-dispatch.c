@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a method call to its handler, by the tables: object by path, interface, member, signature. Touches no transport: a call from the
- * bus and one from the private socket take the same way from here on.
+ * From a method call to its handler, by the tables: object by path, interface, member, signature. Touches no transport:
+ * a call from the bus and one from the private socket take the same way from here on.
  */
 #include <errno.h>
 #include <string.h>
@@ -110,14 +110,16 @@ static int call_method(BusCall *c, const BusMethod *method, BusTarget *t, Fault 
                 r = method->handler(c, c->message, t, b, f);
         else
                 r = method->handler(c, c->message, t->found, b->userdata, f);
-        /* sd-bus looks at strings as they are read. A message it can't read is the sender's fault; anything else is ours. */
+        /* sd-bus looks at strings as they are read. A message it can't read is the sender's fault; anything else is
+         * ours. */
         if (r == -EBADMSG && !message_is_sound(c->message))
                 return fault(f, FAULT_INVALID_ARGUMENT, "the arguments of %s are malformed", method->member);
         return r;
 }
 
 static int dispatch(BusCall *c, Fault *f) {
-        const char *interface = sd_bus_message_get_interface(c->message), *member = sd_bus_message_get_member(c->message);
+        const char *interface = sd_bus_message_get_interface(c->message),
+                   *member = sd_bus_message_get_member(c->message);
         BusTarget t = { .path = sd_bus_message_get_path(c->message) };
         Bus *b = c->client->bus;
         const BusMethod *method;
@@ -138,7 +140,8 @@ static int dispatch(BusCall *c, Fault *f) {
                 return call_error(c, SD_BUS_ERROR_UNKNOWN_OBJECT, "there is no object %s", t.path);
         if (interface && !target_interface(&t, interface))
                 return call_error(c, SD_BUS_ERROR_UNKNOWN_INTERFACE, "%s has no interface %s", t.path, interface);
-        return call_error(c, SD_BUS_ERROR_UNKNOWN_METHOD, "%s has no method %s%s%s", t.path, interface ?: "", interface ? "." : "", member);
+        return call_error(c, SD_BUS_ERROR_UNKNOWN_METHOD, "%s has no method %s%s%s", t.path, interface ?: "",
+                interface ? "." : "", member);
 }
 
 /* Charge the call to its caller's account; over the limit it is answered at once. */
@@ -151,7 +154,8 @@ static int charge(BusCall *c, Fault *f) {
         r = quota_charge(b->quota, &c->charge, c->client->caller.uid, QUOTA_CALLS, 1);
         if (r <= 0)
                 return r;
-        return fault(f, r, "uid %u has too many calls under way: see [Limits] MaxPendingPerUser=", (unsigned) c->client->caller.uid);
+        return fault(f, r, "uid %u has too many calls under way: see [Limits] MaxPendingPerUser=",
+                (unsigned) c->client->caller.uid);
 }
 
 void bus_dispatch(BusClient *client, sd_bus_message *m) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * On the private socket: as much of org.freedesktop.DBus as makes a client believe that there is a bus with two names on it, its own and
- * the broker's. Clients that were written for a bus work unmodified; nothing here decides anything.
+ * On the private socket: as much of org.freedesktop.DBus as makes a client believe that there is a bus with two names
+ * on it, its own and the broker's. Clients that were written for a bus work unmodified; nothing here decides anything.
  */
 #include <string.h>
 
@@ -65,7 +65,8 @@ static int on_start_service(BusCall *call, sd_bus_message *m, void *object, void
 }
 
 static int on_list_names(BusCall *call, sd_bus_message *m, void *object, void *userdata, Fault *f) {
-        return bus_call_reply(call, "as", 4, DRIVER_NAME, WEBSESS_BUS_NAME, BUS_PRIVATE_NAME, bus_client_name(call->client));
+        return bus_call_reply(
+                call, "as", 4, DRIVER_NAME, WEBSESS_BUS_NAME, BUS_PRIVATE_NAME, bus_client_name(call->client));
 }
 
 static int on_list_activatable_names(BusCall *call, sd_bus_message *m, void *object, void *userdata, Fault *f) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the Bus share: bus.c (life), bus-client.c (callers, signals), bus-call.c (replies), bus-dispatch.c and
- * bus-standard.c (from a message to a handler), bus-driver.c (org.freedesktop.DBus on the private socket), bus-system.c (the
- * system bus), listener.c and peer.c (the private socket). For them alone.
+ * What the files of the Bus share: bus.c (life), bus-client.c (callers, signals), bus-call.c (replies), bus-dispatch.c
+ * and bus-standard.c (from a message to a handler), bus-driver.c (org.freedesktop.DBus on the private socket),
+ * bus-system.c (the system bus), listener.c and peer.c (the private socket). For them alone.
  *
- * Ownership: the Bus owns its peers and the names it knows on the system bus; each of those owns one reference to its BusClient; each
- * BusCall holds another. A client whose connection has ended, or whose Bus is freed, has gone = true and bus = NULL: calls that are
- * still held by somebody stay valid and send nothing.
+ * Ownership: the Bus owns its peers and the names it knows on the system bus; each of those owns one reference to its
+ * BusClient; each BusCall holds another. A client whose connection has ended, or whose Bus is freed, has gone = true
+ * and bus = NULL: calls that are still held by somebody stay valid and send nothing.
  */
 #pragma once
 
@@ -22,7 +22,8 @@ typedef struct Listener Listener;
 typedef struct Peer Peer;
 typedef struct System System;
 
-/* The broker's own unique name on the private socket: what GetNameOwner says and what every message there bears as sender. */
+/* The broker's own unique name on the private socket: what GetNameOwner says and what every message there bears as
+ * sender. */
 #define BUS_PRIVATE_NAME ":1.0"
 #define BUS_SCRATCH_SIZE (16u * 1024u)
 #define BUS_TIMEOUT_USEC UINT64_C(5000000)
@@ -82,10 +83,11 @@ typedef struct BusTarget {
 
 /* bus.c */
 uint64_t bus_now(void);                 /* CLOCK_BOOTTIME, µs */
-void bus_complain(Bus *b, LogEvent event, const Caller *c, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void bus_complain(Bus *b, LogEvent event, const Caller *c, const char *format, ...)
+        __attribute__((format(printf, 4, 5)));
 
 /* bus-client.c */
-int client_new(BusClient **ret, Bus *b, Caller *caller, const char *name, bool private);        /* takes what caller owns */
+int client_new(BusClient **ret, Bus *b, Caller *caller, const char *name, bool private); /* takes what caller owns */
 BusClient *client_ref(BusClient *c);
 BusClient *client_unref(BusClient *c);
 void client_disconnect(BusClient *c);   /* tells the upper layer; the owner's reference is not dropped */

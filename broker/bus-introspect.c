@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes what org.freedesktop.DBus.Introspectable answers. Names in the tables need no escaping; names of children are path elements. Pure. */
+/* Writes what org.freedesktop.DBus.Introspectable answers. Names in the tables need no escaping; names of children are
+ * path elements. Pure. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include "bus-introspect.h"
 
 #define DEPTH_MAX 32
+#define EMITS_CHANGED "org.freedesktop.DBus.Property.EmitsChangedSignal"
 
 static size_t type_length(const char *s, unsigned depth) {
         size_t n, item;
@@ -57,9 +59,11 @@ static void write_interface(FILE *f, const BusInterface *i) {
         }
         for (const BusProperty *p = i->properties; p && p->name; p++)
                 /* Values change without a signal: clients must not cache them */
-                fprintf(f, "    <property name=\"%s\" type=\"%s\" access=\"read\">\n"
-                           "      <annotation name=\"org.freedesktop.DBus.Property.EmitsChangedSignal\" value=\"false\"/>\n"
-                           "    </property>\n", p->name, p->signature);
+                fprintf(f,
+                        "    <property name=\"%s\" type=\"%s\" access=\"read\">\n"
+                        "      <annotation name=\"" EMITS_CHANGED "\" value=\"false\"/>\n"
+                        "    </property>\n",
+                        p->name, p->signature);
         for (const BusSignal *s = i->signals; s && s->member; s++) {
                 fprintf(f, "    <signal name=\"%s\">\n", s->member);
                 write_args(f, s->signature, s->names, NULL);
@@ -68,7 +72,8 @@ static void write_interface(FILE *f, const BusInterface *i) {
         fputs("  </interface>\n", f);
 }
 
-int introspect_write(char **ret, const BusInterface *const *standard, const BusInterface *const *interfaces, char *const *children) {
+int introspect_write(
+        char **ret, const BusInterface *const *standard, const BusInterface *const *interfaces, char *const *children) {
         char *text = NULL;
         size_t size;
         FILE *f = open_memstream(&text, &size);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every object has: org.freedesktop.DBus.Peer, .Introspectable and .Properties. Their handlers get a BusTarget as the object and the Bus as
- * userdata. Paths above an object have no interface of their own and are there to be walked through.
+ * What every object has: org.freedesktop.DBus.Peer, .Introspectable and .Properties. Their handlers get a BusTarget as
+ * the object and the Bus as userdata. Paths above an object have no interface of their own and are there to be walked
+ * through.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -63,7 +64,8 @@ static int names_add(Names *names, const char *name, size_t size) {
 }
 
 /* The next element below path of every object there is; and what a subtree of exactly this path says it has. */
-static int add_children(Names *names, const BusObject *objects, void *userdata, const BusClient *client, const char *path) {
+static int add_children(
+        Names *names, const BusObject *objects, void *userdata, const BusClient *client, const char *path) {
         const char *prefix = strcmp(path, "/") == 0 ? "" : path;
         size_t n = strlen(prefix);
         int r = 0;
@@ -128,7 +130,8 @@ static const BusProperty *interface_property(const BusInterface *i, const char *
 /* An empty interface name means any of them. */
 static const BusProperty *find_property(const BusTarget *t, const char *interface, const char *name) {
         for (const BusInterface *const *i = t->object ? t->object->interfaces : NULL; i && *i; i++) {
-                const BusProperty *p = *interface == '\0' || strcmp((*i)->name, interface) == 0 ? interface_property(*i, name) : NULL;
+                const BusProperty *p =
+                        *interface == '\0' || strcmp((*i)->name, interface) == 0 ? interface_property(*i, name) : NULL;
 
                 if (p)
                         return p;
@@ -136,7 +139,8 @@ static const BusProperty *find_property(const BusTarget *t, const char *interfac
         return NULL;
 }
 
-static int append_property(BusCall *call, sd_bus_message *reply, const BusProperty *p, const BusTarget *t, const Bus *b) {
+static int append_property(
+        BusCall *call, sd_bus_message *reply, const BusProperty *p, const BusTarget *t, const Bus *b) {
         void *data = t->found;
         int r;
 
@@ -160,7 +164,8 @@ static int read_property(BusCall *call, sd_bus_message *m, const BusTarget *t, c
         if (!t->object)
                 return call_error(call, SD_BUS_ERROR_UNKNOWN_OBJECT, "there is no object %s", t->path) ?: 1;
         if (*interface && !target_interface(t, interface))
-                return call_error(call, SD_BUS_ERROR_UNKNOWN_INTERFACE, "%s has no interface %s", t->path, interface) ?: 1;
+                return call_error(call, SD_BUS_ERROR_UNKNOWN_INTERFACE, "%s has no interface %s", t->path, interface)
+                        ?: 1;
         return call_error(call, SD_BUS_ERROR_UNKNOWN_PROPERTY, "%s has no property %s", t->path, name) ?: 1;
 }
 
@@ -258,4 +263,5 @@ static const BusInterface properties_interface = {
         },
 };
 
-const BusInterface *const bus_standard_interfaces[] = { &peer_interface, &introspectable_interface, &properties_interface, NULL };
+const BusInterface *const bus_standard_interfaces[] = { &peer_interface, &introspectable_interface,
+        &properties_interface, NULL };

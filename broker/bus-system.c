@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system bus: the name, the callers on it, and coming back when the bus went away. Owns the connection and one BusName per caller.
+ * The system bus: the name, the callers on it, and coming back when the bus went away. Owns the connection and one
+ * BusName per caller.
  *
- * sd-bus can't tell a caller's groups without racy reads of /proc, so the daemon is asked, once per unique name and without waiting:
- * calls are kept until it has answered. A unique name is never given to anybody else while the daemon lives, so the answer holds until
- * the name goes. A caller who vanishes meanwhile is refused.
+ * sd-bus can't tell a caller's groups without racy reads of /proc, so the daemon is asked, once per unique name and
+ * without waiting: calls are kept until it has answered. A unique name is never given to anybody else while the daemon
+ * lives, so the answer holds until the name goes. A caller who vanishes meanwhile is refused.
  */
 #include <errno.h>
 #include <poll.h>
@@ -255,7 +256,8 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         uint32_t result = 0;
 
         if (e) {
-                log_error(-sd_bus_message_get_errno(reply), "cannot have the name %s: %s", WEBSESS_BUS_NAME, e->message);
+                log_error(
+                        -sd_bus_message_get_errno(reply), "cannot have the name %s: %s", WEBSESS_BUS_NAME, e->message);
                 /* A daemon that goes away takes no decision about the name */
                 if (sd_bus_is_open(s->connection) > 0)
                         system_exit(s, EX_NOPERM);
@@ -287,8 +289,10 @@ static int system_configure(System *s, sd_bus *c) {
         if (r >= 0)
                 r = sd_bus_add_filter(c, NULL, on_message, s);
         if (r >= 0)
-                r = sd_bus_add_match_async(c, NULL, "type='signal',sender='" DAEMON "',path='" DAEMON_PATH "',interface='" DAEMON "',"
-                                           "member='NameOwnerChanged',arg2=''", on_owner_changed, NULL, s);
+                r = sd_bus_add_match_async(c, NULL,
+                        "type='signal',sender='" DAEMON "',path='" DAEMON_PATH "',interface='" DAEMON "',"
+                        "member='NameOwnerChanged',arg2=''",
+                        on_owner_changed, NULL, s);
         if (r >= 0)
                 r = sd_bus_request_name_async(c, NULL, WEBSESS_BUS_NAME, 0, on_name, s);
         return r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The Bus itself: made, started, stopped, freed. Owns the listener, the peers, the connection to the system bus and the quotas. */
+/* The Bus itself: made, started, stopped, freed. Owns the listener, the peers, the connection to the system bus and the
+ * quotas. */
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -12,7 +13,7 @@
 #include "peer-internal.h"
 #include "span.h"
 
-#define COMPLAINTS_MAX 20               /* log lines about peers, per ten seconds: they must not be able to flood the journal */
+#define COMPLAINTS_MAX 20       /* log lines about peers per ten seconds: they must not flood the journal */
 #define COMPLAINTS_USEC (10 * USEC_PER_SEC)
 #define DESCRIPTORS_RESERVED 64u        /* for the store, the helpers, the bus and what else is open */
 
@@ -51,7 +52,9 @@ void bus_set_limits(Bus *b, const BusLimits *limits) {
         quota_set_limit(b->quota, QUOTA_BYTES, limits->max_bytes_per_user ?: UINT64_MAX);
         /* Never more connections than there are descriptors for, or the store would run out of them */
         if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur != RLIM_INFINITY) {
-                uint64_t all = descriptors.rlim_cur > 2 * DESCRIPTORS_RESERVED ? descriptors.rlim_cur - DESCRIPTORS_RESERVED : DESCRIPTORS_RESERVED;
+                uint64_t all = descriptors.rlim_cur > 2 * DESCRIPTORS_RESERVED
+                        ? descriptors.rlim_cur - DESCRIPTORS_RESERVED
+                        : DESCRIPTORS_RESERVED;
                 uint64_t most = all / BUS_DESCRIPTORS_PER_PEER;
 
                 if (b->limits.max_connections == 0 || b->limits.max_connections > most)

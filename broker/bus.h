@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Both transports as one: the name on the system bus, and the private socket with no bus daemon in between. Knows callers (by the
- * kernel's word), quotas, framing, dispatch, introspection, properties and signals to one destination; knows nothing of sessions.
+ * Both transports as one: the name on the system bus, and the private socket with no bus daemon in between. Knows
+ * callers (by the kernel's word), quotas, framing, dispatch, introspection, properties and signals to one destination;
+ * knows nothing of sessions.
  *
  * A call is dispatched when its caller's credentials are known: at once on the private socket, after an asynchronous
- * GetConnectionCredentials on the bus. That is why dispatch is by a table of our own and not by sd-bus vtables: those cannot wait.
- * The tables are the API's table of contents; introspection is written from them.
+ * GetConnectionCredentials on the bus. That is why dispatch is by a table of our own and not by sd-bus vtables: those
+ * cannot wait. The tables are the API's table of contents; introspection is written from them.
  */
 #pragma once
 
@@ -23,8 +24,9 @@ typedef struct BusCall BusCall;         /* a method call that waits for its repl
 
 /* ---- what is served ---- */
 
-/* Returns 0 when it has replied or kept the call for later; a FAULT_* with *f filled; a negative errno (answered Unavailable and
- * logged). object is what find() gave. The signature of m has been checked. A handler that keeps the call takes a reference. */
+/* Returns 0 when it has replied or kept the call for later; a FAULT_* with *f filled; a negative errno (answered
+ * Unavailable and logged). object is what find() gave. The signature of m has been checked. A handler that keeps the
+ * call takes a reference. */
 typedef int (*BusHandler)(BusCall *call, sd_bus_message *m, void *object, void *userdata, Fault *f);
 /* Append the property's value (without the variant) to reply. */
 typedef int (*BusGetter)(const BusClient *client, sd_bus_message *reply, void *object, void *userdata);
@@ -57,10 +59,12 @@ typedef struct BusObject {
         const char *path;               /* "/org/websess1", "/org/websess1/session" */
         bool subtree;                   /* serves path/<child>, not path itself */
         const BusInterface *const *interfaces;  /* NULL-terminated */
-        /* subtree: is there such a child, and may this client see it? 0 and *ret, which stays NULL where there is no such object; a FAULT_* or a
-         * negative errno. Called before any of its methods, properties or introspection. NULL where not a subtree. */
+        /* subtree: is there such a child, and may this client see it? 0 and *ret, which stays NULL where there is no
+         * such object; a FAULT_* or a negative errno. Called before any of its methods, properties or introspection.
+         * NULL where not a subtree. */
         int (*find)(void *userdata, const BusClient *client, const char *child, void **ret, Fault *f);
-        /* subtree: the children this client may see, for introspection; a malloc'ed NULL-terminated array of malloc'ed strings, at most 1,000. */
+        /* subtree: the children this client may see, for introspection; a malloc'ed NULL-terminated array of malloc'ed
+         * strings, at most 1,000. */
         int (*children)(void *userdata, const BusClient *client, char ***ret);
 } BusObject;
 
@@ -81,13 +85,14 @@ typedef struct BusOptions {
         BusLimits limits;
         /* A client is gone (disconnected). Kept calls of it are cancelled after this. May be NULL. */
         void (*gone)(void *userdata, BusClient *client);
-        uint64_t timeout_usec;          /* for a handshake, and for a message once begun, on the private socket; 0: 5 s */
+        uint64_t timeout_usec; /* for a handshake, and for a message once begun, on the private socket; 0: 5 s */
 } BusOptions;
 
 int bus_new(Bus **ret, sd_event *event, const BusOptions *options);
 Bus *bus_free(Bus *b);
 void bus_set_limits(Bus *b, const BusLimits *limits);
-int bus_start(Bus *b);                  /* asks for the name, starts to accept. Losing the bus is retried in the background, losing the name is an exit */
+/* Asks for the name, starts to accept. Losing the bus is retried in the background, losing the name is an exit. */
+int bus_start(Bus *b);
 void bus_stop_reading(Bus *b);          /* shutdown: no further call is taken */
 int bus_flush(Bus *b, uint64_t timeout_usec);   /* shutdown: kept calls have been answered; send what is queued */
 
@@ -119,8 +124,11 @@ void bus_call_fail(BusCall *c, int code, const Fault *f);       /* FAULT_*, or a
 
 /* ---- signals ---- */
 void bus_client_subscribe(BusClient *c, bool on);
-/* Send a signal from the manager's path to every subscriber for whom may_see says yes: one message each, one destination each. */
+/* Send a signal from the manager's path to every subscriber for whom may_see says yes: one message each, one
+ * destination each. */
 typedef bool (*BusMaySee)(void *userdata, const BusClient *client, const void *subject);
-int bus_signal(Bus *b, const char *interface, const char *member, BusMaySee may_see, const void *subject, const char *types, ...);
+int bus_signal(Bus *b, const char *interface, const char *member, BusMaySee may_see, const void *subject,
+        const char *types, ...);
 /* One signal to one client from any path of ours. */
-int bus_client_signal(BusClient *c, const char *path, const char *interface, const char *member, const char *types, ...);
+int bus_client_signal(
+        BusClient *c, const char *path, const char *interface, const char *member, const char *types, ...);

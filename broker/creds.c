@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the credentials of peers: SO_PEERCRED, SO_PEERGROUPS, SO_PEERPIDFD, and by a pidfd the cgroup under /proc. Owns nothing.
+ * Reads the credentials of peers: SO_PEERCRED, SO_PEERGROUPS, SO_PEERPIDFD, and by a pidfd the cgroup under /proc. Owns
+ * nothing.
  *
- * A unit is believed only by a pidfd: the number in it is looked up in /proc, and the process being alive afterwards proves that
- * the number meant it all the while. A bare PID proves nothing, it may have been given to somebody else.
+ * A unit is believed only by a pidfd: the number in it is looked up in /proc, and the process being alive afterwards
+ * proves that the number meant it all the while. A bare PID proves nothing, it may have been given to somebody else.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,7 @@ int creds_unit_of_cgroup(const char *path, char **ret) {
         size_t n;
 
         *ret = NULL;
-        /* The first component below the slices is the unit. What lies deeper may be delegated: anybody could name it. */
+        /* The first component below the slices is the unit. What lies deeper may be delegated: anybody may name it. */
         for (;;) {
                 p += strspn(p, "/");
                 n = strcspn(p, "/");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Owns the listening socket and its event sources. Out of descriptors it pauses for a moment: the event loop would spin otherwise. */
+/* Owns the listening socket and its event sources. Out of descriptors it pauses for a moment: the event loop would spin
+ * otherwise. */
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -27,7 +28,8 @@ static int listener_resume(sd_event_source *source, uint64_t usec, void *userdat
 static int listener_pause(Listener *l, int error) {
         int r;
 
-        bus_complain(l->bus, LOG_EVENT_INTERNAL, NULL, "cannot accept connections for the moment: %s", strerror(-error));
+        bus_complain(
+                l->bus, LOG_EVENT_INTERNAL, NULL, "cannot accept connections for the moment: %s", strerror(-error));
         r = sd_event_source_set_time_relative(l->resume, ACCEPT_PAUSE_USEC);
         if (r >= 0)
                 r = sd_event_source_set_enabled(l->resume, SD_EVENT_ONESHOT);
@@ -68,7 +70,8 @@ int listener_new(Listener **ret, Bus *b, int fd) {
         if (r >= 0)
                 r = sd_event_source_set_enabled(l->io, SD_EVENT_OFF);
         if (r >= 0)
-                r = sd_event_add_time_relative(b->event, &l->resume, CLOCK_MONOTONIC, ACCEPT_PAUSE_USEC, 0, listener_resume, l);
+                r = sd_event_add_time_relative(
+                        b->event, &l->resume, CLOCK_MONOTONIC, ACCEPT_PAUSE_USEC, 0, listener_resume, l);
         if (r >= 0)
                 r = sd_event_source_set_enabled(l->resume, SD_EVENT_OFF);
         if (r < 0) {

@@ -9,9 +9,11 @@
 #include "peer-feed.h"
 #include "peer-wire.h"
 
-/* sd-bus insists on a handshake. The real one has been done; this one is played to it through the pair, and what it answers is thrown away. */
+/* sd-bus insists on a handshake. The real one has been done; this one is played to it through the pair, and what it
+ * answers is thrown away. */
 static int feed_handshake(sd_bus *bus, int in, bool fds) {
-        static const char hello[] = "\0AUTH EXTERNAL\r\nDATA\r\n", negotiate[] = "NEGOTIATE_UNIX_FD\r\n", begin[] = "BEGIN\r\n";
+        static const char hello[] = "\0AUTH EXTERNAL\r\nDATA\r\n", negotiate[] = "NEGOTIATE_UNIX_FD\r\n",
+                          begin[] = "BEGIN\r\n";
         char script[sizeof(hello) + sizeof(negotiate) + sizeof(begin)], answer[512];
         size_t n = sizeof(hello) - 1;
         int r;
@@ -54,13 +56,13 @@ static int feed_configure(sd_bus *bus, int in, int out, bool fds, sd_id128_t gui
         if (r >= 0)
                 r = sd_bus_negotiate_fds(bus, fds);
         if (r >= 0)
-                r = sd_bus_set_trusted(bus, true);      /* who may do what is decided per call, by the kernel's credentials */
+                r = sd_bus_set_trusted(bus, true);      /* who may do what is decided per call, by us */
         if (r >= 0)
                 r = sd_bus_set_sender(bus, sender);
         return r;
 }
 
-/* Give the number that the sd_bus reads from to a pipe. *in was the other end of the socket pair and is the pipe's now. */
+/* Give the number that the sd_bus reads from to a pipe. *in was the other end of the pair and is the pipe's now. */
 static int feed_put_pipe(int bus_in, int *in) {
         int ends[2], r = 0;
 
@@ -74,8 +76,8 @@ static int feed_put_pipe(int bus_in, int *in) {
         return r;
 }
 
-int feed_open(Feed *ret, int socket, bool fds, bool takes_fds, sd_id128_t guid, const char *sender, sd_bus_message_handler_t handler,
-              void *userdata) {
+int feed_open(Feed *ret, int socket, bool fds, bool takes_fds, sd_id128_t guid, const char *sender,
+        sd_bus_message_handler_t handler, void *userdata) {
         _cleanup_close_ int in = -EBADF;
         sd_bus *bus = NULL;
         int pair[2], out, r;

@@ -54,7 +54,8 @@ bool peer_may_read(const Peer *p);
 int peer_begin(Peer *p);                /* the handshake is done */
 int peer_feed(Peer *p, const uint8_t *message, size_t size, unsigned n_fds);    /* uses up the first n_fds of fds[] */
 
-/* peer-read.c: read what has come, once, and handle a bounded part of it; or go on with what was left. What goes wrong dooms the peer. */
+/* peer-read.c: read what has come, once, and handle a bounded part of it; or go on with what was left. What goes wrong
+ * dooms the peer. */
 void peer_read(Peer *p);
 void peer_handle_backlog(Peer *p);
 void peer_forget_input(Peer *p);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes of one private connection: reads what has come, cuts it into handshake lines and then messages, keeps what is not whole
- * yet. No more memory is ever taken than the message begun needs, which is charged before it is taken.
+ * Bytes of one private connection: reads what has come, cuts it into handshake lines and then messages, keeps what is
+ * not whole yet. No more memory is ever taken than the message begun needs, which is charged before it is taken.
  */
 #include <errno.h>
 #include <string.h>
@@ -49,7 +49,8 @@ static int in_keep(Peer *p, const uint8_t *data, size_t size, size_t want) {
         return 0;
 }
 
-/* Both steps return how much was used up; 0 when it is not whole yet, and then in *want how much there has to be; or a negative errno. */
+/* Both steps return how much was used up; 0 when it is not whole yet, and then in *want how much there has to be; or a
+ * negative errno. */
 static ssize_t step_handshake(Peer *p, const uint8_t *data, size_t size, size_t *want) {
         char guid[SD_ID128_STRING_MAX], answer[64];
         const uint8_t *end;
@@ -179,7 +180,9 @@ void peer_read(Peer *p) {
         } control;
         uint8_t *to = p->in ? p->in + p->in_size : p->bus->scratch;
         struct iovec iov = { to, p->in ? p->in_allocated - p->in_size : BUS_SCRATCH_SIZE };
-        struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+        struct msghdr m = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+        };
         ssize_t n;
         int r;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sd-bus doesn't tell the size of a message, so it is walked. Done only for messages that have to queue. Owns nothing. */
+/* sd-bus doesn't tell a message's size, so it is walked. Done only for messages that have to queue. Owns nothing. */
 #include <string.h>
 
 #include "peer-size.h"

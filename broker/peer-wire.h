@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What of D-Bus's wire format must be known before sd-bus sees a byte: where a message ends, how many descriptors belong to it, and the
- * handshake before the first one. Pure.
+ * What of D-Bus's wire format must be known before sd-bus sees a byte: where a message ends, how many descriptors
+ * belong to it, and the handshake before the first one. Pure.
  */
 #pragma once
 
@@ -14,10 +14,11 @@
 #define WIRE_MESSAGE_MAX (256u * 1024u)
 #define WIRE_FDS_MAX 16u
 
-/* The whole size of the message that begins with these 16 bytes; -EBADMSG for what can't be a header, -EMSGSIZE above WIRE_MESSAGE_MAX. */
+/* The whole size of the message that begins with these 16 bytes; -EBADMSG for what can't be a header, -EMSGSIZE above
+ * WIRE_MESSAGE_MAX. */
 ssize_t wire_message_size(const uint8_t header[static WIRE_HEADER_SIZE]);
 
-/* How many descriptors the message says it carries; -EBADMSG for malformed header fields. size is wire_message_size(). */
+/* How many descriptors it says it carries; -EBADMSG for malformed header fields. size is wire_message_size(). */
 int wire_message_fds(const uint8_t *message, size_t size);
 
 /* ---- the handshake: one line at a time ---- */
@@ -39,6 +40,6 @@ typedef struct Sasl {
         bool fds;               /* descriptors may be passed */
 } Sasl;
 
-/* Take one line (without its CR LF). Writes what is to be answered, complete with CR LF; "" after BEGIN. 0, -EPROTO for what costs the
- * peer its connection. guid is the server's, 32 hex digits. */
+/* Take one line (without its CR LF). Writes what is to be answered, complete with CR LF; "" after BEGIN. 0, -EPROTO for
+ * what costs the peer its connection. guid is the server's, 32 hex digits. */
 int sasl_line(Sasl *s, const char *line, size_t size, const char *guid, char answer[static 64]);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One private connection: life, events, writing. Owns the socket (with its sd_bus), three event sources and its BusClient.
+ * One private connection: life, events, writing. Owns the socket (with its sd_bus), three event sources and its
+ * BusClient.
  *
- * A peer that has to go is doomed at once and freed by its own event source later, never below a handler that still works for it.
- * While replies queue up because it does not read, nothing is read from it.
+ * A peer that has to go is doomed at once and freed by its own event source later, never below a handler that still
+ * works for it. While replies queue up because it does not read, nothing is read from it.
  */
 #include <errno.h>
 #include <poll.h>
@@ -108,7 +109,8 @@ int peer_send(Peer *p, sd_bus_message *m) {
         if (r >= 0)
                 r = peer_charge_queued(p, m);
         if (r < 0) {
-                bus_complain(p->bus, LOG_EVENT_QUOTA, &p->client->caller, "connection %s closed: it does not read its replies and signals", p->client->name);
+                bus_complain(p->bus, LOG_EVENT_QUOTA, &p->client->caller,
+                        "connection %s closed: it does not read its replies and signals", p->client->name);
                 peer_doom(p);
         } else
                 peer_settle(p);
@@ -196,7 +198,8 @@ int peer_begin(Peer *p) {
         r = feed_open(&p->feed, p->fd, p->sasl.fds, false, p->bus->guid, BUS_PRIVATE_NAME, peer_message, p);
         if (r < 0)
                 return r;
-        /* Watch the new number before the old one is closed: epoll would go on watching the old one, since the socket lives on */
+        /* Watch the new number before the old one is closed: epoll would go on watching the old one, since the socket
+         * lives on */
         r = sd_event_source_set_io_fd(p->io, p->feed.out);
         close_fd(p->fd);
         p->fd = p->feed.out;
@@ -227,7 +230,8 @@ static int peer_watch(Peer *p) {
         p->events = EPOLLIN;
         r = sd_event_add_io(p->bus->event, &p->io, p->fd, p->events, peer_io, p);
         if (r >= 0)
-                r = sd_event_add_time_relative(p->bus->event, &p->patience, CLOCK_MONOTONIC, p->bus->timeout_usec, 0, peer_impatient, p);
+                r = sd_event_add_time_relative(
+                        p->bus->event, &p->patience, CLOCK_MONOTONIC, p->bus->timeout_usec, 0, peer_impatient, p);
         if (r >= 0)
                 r = sd_event_add_defer(p->bus->event, &p->again, peer_again, p);
         if (r >= 0)
@@ -276,7 +280,8 @@ void peer_accept(Bus *b, int fd) {
         int r;
 
         r = creds_of_socket(fd, &caller);
-        if (r >= 0 && b->limits.max_connections > 0 && b->n_peers >= b->limits.max_connections && !peer_is_privileged(&caller))
+        if (r >= 0 && b->limits.max_connections > 0 && b->n_peers >= b->limits.max_connections &&
+                !peer_is_privileged(&caller))
                 r = FAULT_TOO_MANY;
         if (r == 0)
                 r = peer_new(&p, b, fd, &caller);

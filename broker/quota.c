@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Owns the accounts: one per uid that holds anything, in a tree by uid, freed when its last charge goes. Touches nothing else.
+ * Owns the accounts: one per uid that holds anything, in a tree by uid, freed when its last charge goes. Touches
+ * nothing else.
  */
 #include <bsd/sys/tree.h>
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each uid holds of the broker's resources. A charge is a value embedded in what is charged; letting it go refunds it,
- * so freeing an object can't forget to. root and the broker's own user are counted like everybody but never refused.
+ * What each uid holds of the broker's resources. A charge is a value embedded in what is charged; letting it go refunds
+ * it, so freeing an object can't forget to. root and the broker's own user are counted like everybody but never
+ * refused.
  */
 #pragma once
 

@@ -59,7 +59,8 @@ static int on_fail(BusCall *call, sd_bus_message *m, void *object, void *userdat
 static int on_who(BusCall *call, sd_bus_message *m, void *object, void *userdata, Fault *f) {
         const Caller *c = bus_client_caller(bus_call_client(call));
 
-        return bus_call_reply(call, "uusb", (uint32_t) c->uid, (uint32_t) c->n_gids, c->unit ?: "", bus_client_is_private(bus_call_client(call)));
+        return bus_call_reply(call, "uusb", (uint32_t) c->uid, (uint32_t) c->n_gids, c->unit ?: "",
+                bus_client_is_private(bus_call_client(call)));
 }
 
 static int on_descriptor(BusCall *call, sd_bus_message *m, void *object, void *userdata, Fault *f) {
@@ -180,7 +181,8 @@ static int session_children(void *userdata, const BusClient *client, char ***ret
 
 static const BusObject objects[] = {
         { WEBSESS_MANAGER_PATH, .interfaces = (const BusInterface *const[]) { &manager, NULL } },
-        { WEBSESS_SESSION_PATH, true, (const BusInterface *const[]) { &session, NULL }, find_session, session_children },
+        { WEBSESS_SESSION_PATH, true, (const BusInterface *const[]) { &session, NULL }, find_session,
+                session_children },
         {},
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A Bus with a few toy objects, running in a thread of its own on a socket in a temporary folder. For the tests of the Bus. */
+/* A Bus with a few toy objects, running in a thread of its own on a socket in a temporary folder. For the tests of the
+ * Bus. */
 #pragma once
 
 #include <pthread.h>
@@ -34,7 +35,7 @@ void toy_run(Toy *t, void (*do_it)(Toy *t));            /* in the loop's thread;
 sd_bus *toy_connect(Toy *t, bool bus_client);           /* a private connection by sd-bus */
 int toy_raw(Toy *t);                                    /* connected, nothing sent */
 int toy_raw_hello(Toy *t);                              /* and the handshake done */
-void toy_be(uid_t uid);                                 /* connections of this thread come from this uid from now on; needs root */
+void toy_be(uid_t uid); /* connections of this thread come from this uid from now on; needs root */
 void toy_wait_eof(int fd);                              /* until the other end closed; fails the test after 10 s */
 BusStatus toy_status(Toy *t);
 void toy_wait_connections(Toy *t, unsigned n);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* D-Bus messages made by hand, so that they can be wrong; and how much memory a test has cost. For the tests of the Bus. */
+/* D-Bus messages made by hand, so that they can be wrong; and how much memory a test has cost. For the tests of the
+ * Bus. */
 #pragma once
 
 #include <stddef.h>
@@ -19,7 +20,7 @@ Wire wire_call(const char *member, const char *signature, const void *body, size
 Wire wire_echo(const char *text, size_t size);
 
 void wire_send(int fd, const void *data, size_t size);
-int wire_next_type(int fd);             /* of the next message: 2 a reply, 3 an error, -1 when the connection is closed */
+int wire_next_type(int fd); /* of the next message: 2 a reply, 3 an error, -1 when the connection is closed */
 
 long resident_kib(void);
 void assert_grown_less(long before, long kib);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a hostile peer of the private socket can do: lose its connection, and nothing else. Raw sockets against a running Bus. */
+/* What a hostile peer of the private socket can do: lose its connection, and nothing else. Raw sockets against a
+ * running Bus. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -26,7 +27,10 @@ static int setup(void **state) {
 
         (void) setrlimit(RLIMIT_NOFILE, &files);
         toy_start(&toy, &(ToyOptions) {
-                .limits = { .max_connections = 200, .max_connections_per_user = 20, .max_pending_per_user = 8, .max_bytes_per_user = 2 * 1024 * 1024 },
+                .limits.max_connections = 200,
+                .limits.max_connections_per_user = 20,
+                .limits.max_pending_per_user = 8,
+                .limits.max_bytes_per_user = 2 * 1024 * 1024,
                 .timeout_usec = 300000,
         });
         return 0;
@@ -209,7 +213,8 @@ static unsigned count_secret(void) {
         while (fgets(line, sizeof(line), maps)) {
                 if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) != 3 || mode[0] != 'r' || mode[1] != 'w')
                         continue;
-                for (const volatile uint8_t *p = (const volatile uint8_t *) from; p + sizeof(masked) <= (const volatile uint8_t *) to; p++) {
+                for (const volatile uint8_t *p = (const volatile uint8_t *) from;
+                        p + sizeof(masked) <= (const volatile uint8_t *) to; p++) {
                         size_t i = 0;
 
                         while (i < sizeof(masked) - 1 && (p[i] ^ MASK) == masked[i])
@@ -259,7 +264,8 @@ static void test_S19_secrets_are_wiped(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_raw_call_is_answered, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_S23_long_and_malformed_headers_cost_the_connection, setup, teardown),
+                cmocka_unit_test_setup_teardown(
+                        test_S23_long_and_malformed_headers_cost_the_connection, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S23_nothing_is_read_behind_a_malformed_message, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S23_half_sent_messages_cost_the_connection, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_idle_connection_stays, setup, teardown),

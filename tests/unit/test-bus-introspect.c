@@ -15,8 +15,19 @@ static void test_first_type_of_a_signature(void **state) {
                 const char *signature;
                 size_t n;
         } cases[] = {
-                { "s", 1 }, { "sa{sv}", 1 }, { "a{sv}s", 5 }, { "aa{sv}s", 6 }, { "a(us)s", 5 }, { "(s(ii)a{s(ii)})x", 15 }, { "ay", 2 },
-                { "", 0 }, { "a", 0 }, { "(s", 0 }, { "a{s", 0 }, { ")", 0 }, { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaas", 0 },
+                { "s", 1 },
+                { "sa{sv}", 1 },
+                { "a{sv}s", 5 },
+                { "aa{sv}s", 6 },
+                { "a(us)s", 5 },
+                { "(s(ii)a{s(ii)})x", 15 },
+                { "ay", 2 },
+                { "", 0 },
+                { "a", 0 },
+                { "(s", 0 },
+                { "a{s", 0 },
+                { ")", 0 },
+                { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaas", 0 },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
@@ -25,7 +36,8 @@ static void test_first_type_of_a_signature(void **state) {
 
 static const BusInterface interface = {
         .name = "a.b.C",
-        .methods = (const BusMethod[]) { { "Find", "ssa{sv}", "where what how", "a(us)s", "found cursor" }, { "Stop" }, {} },
+        .methods = (const BusMethod[]) { { "Find", "ssa{sv}", "where what how", "a(us)s", "found cursor" }, { "Stop" },
+                {} },
         .properties = (const BusProperty[]) { { "Version", "s" }, {} },
         .signals = (const BusSignal[]) { { "Gone", "su", "what number" }, {} },
 };

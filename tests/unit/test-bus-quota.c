@@ -27,7 +27,10 @@ static int setup(void **state) {
 
         (void) setrlimit(RLIMIT_NOFILE, &files);
         toy_start(&toy, &(ToyOptions) {
-                .limits = { .max_connections = 200, .max_connections_per_user = 20, .max_pending_per_user = 8, .max_bytes_per_user = 2 * 1024 * 1024 },
+                .limits.max_connections = 200,
+                .limits.max_connections_per_user = 20,
+                .limits.max_pending_per_user = 8,
+                .limits.max_bytes_per_user = 2 * 1024 * 1024,
                 .timeout_usec = 300000,
         });
         return 0;
@@ -179,7 +182,9 @@ static void send_fds(int fd, const Wire *w, unsigned n) {
                 uint8_t space[CMSG_SPACE(64 * sizeof(int))];
         } control = {};
         struct iovec iov = { (void *) w->bytes, w->size };
-        struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+        struct msghdr m = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(n * sizeof(int))
+        };
 
         control.header.cmsg_level = SOL_SOCKET;
         control.header.cmsg_type = SCM_RIGHTS;

@@ -170,7 +170,8 @@ static void test_S15_S16_callers_vanish_before_they_are_known(void **state) {
         wait_on_bus(&toy, true);
         for (int i = 0; i < 200; i++) {
                 bus = connect_to_daemon();
-                assert_true(sd_bus_call_method_async(bus, NULL, MANAGER, i % 2 ? "Keep" : "Echo", NULL, NULL, i % 2 ? "" : "s", "x") >= 0);
+                assert_true(sd_bus_call_method_async(bus, NULL, MANAGER, i % 2 ? "Keep" : "Echo", NULL, NULL,
+                                    i % 2 ? "" : "s", "x") >= 0);
                 sd_bus_flush_close_unref(bus);
         }
         bus = connect_to_daemon();
@@ -195,8 +196,10 @@ static void test_S20_signals_are_not_broadcast(void **state) {
         wait_on_bus(&toy, true);
         a = connect_to_daemon();
         b = connect_to_daemon();
-        assert_true(sd_bus_match_signal(a, NULL, WEBSESS_BUS_NAME, NULL, WEBSESS_MANAGER_INTERFACE, NULL, on_signal, &seen) >= 0);
-        assert_true(sd_bus_match_signal(b, NULL, WEBSESS_BUS_NAME, NULL, WEBSESS_MANAGER_INTERFACE, NULL, on_signal, &unseen) >= 0);
+        assert_true(sd_bus_match_signal(
+                            a, NULL, WEBSESS_BUS_NAME, NULL, WEBSESS_MANAGER_INTERFACE, NULL, on_signal, &seen) >= 0);
+        assert_true(sd_bus_match_signal(
+                            b, NULL, WEBSESS_BUS_NAME, NULL, WEBSESS_MANAGER_INTERFACE, NULL, on_signal, &unseen) >= 0);
         assert_true(sd_bus_call_method(a, MANAGER, "Subscribe", NULL, NULL, "") >= 0);
         assert_true(sd_bus_call_method(b, MANAGER, "Emit", NULL, NULL, "s", "secret") >= 0);
         assert_true(sd_bus_call_method(b, MANAGER, "Emit", NULL, NULL, "s", "open") >= 0);
@@ -229,7 +232,8 @@ static void test_introspection_over_the_bus(void **state) {
         assert_true(sd_bus_message_read(reply, "s", &xml) >= 0);
         assert_non_null(strstr(xml, "\"websess1\""));
         assert_null(strstr(xml, "\"freedesktop\""));
-        assert_true(sd_bus_call_method(bus, WEBSESS_BUS_NAME, "/", "org.freedesktop.DBus.Peer", "Ping", NULL, NULL, "") >= 0);
+        assert_true(sd_bus_call_method(
+                            bus, WEBSESS_BUS_NAME, "/", "org.freedesktop.DBus.Peer", "Ping", NULL, NULL, "") >= 0);
         sd_bus_close_unref(bus);
         toy_stop(&toy);
 }

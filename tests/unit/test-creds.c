@@ -24,10 +24,11 @@ static void test_S26_unit_of_a_cgroup(void **state) {
                 { "/init.scope", "init.scope" },
                 { "/user.slice/user-1000.slice/session-2.scope", "session-2.scope" },
                 { "/system.slice/_cpu.service", "cpu.service" },
-                /* what lies below a unit is the unit's to name: a delegated folder, a container, a user's own manager */
+                /* what lies below a unit is the unit's to name: a delegated folder, a container, a user's manager */
                 { "/system.slice/evil.service/shop.service", "evil.service" },
                 { "/system.slice/evil.service/system.slice/shop.service", "evil.service" },
-                { "/machine.slice/systemd-nspawn@box.service/payload/system.slice/shop.service", "systemd-nspawn@box.service" },
+                { "/machine.slice/systemd-nspawn@box.service/payload/system.slice/shop.service",
+                        "systemd-nspawn@box.service" },
                 { "/user.slice/user-1000.slice/user@1000.service/app.slice/shop.service", NULL },
                 { "/user.slice/user-1000.slice/user@1000.service/shop.service", NULL },
                 { "/../../system.slice/shop.service", NULL },

@@ -39,7 +39,11 @@ static void test_S23_message_size(void **state) {
 }
 
 static void test_descriptors_of_a_message(void **state) {
-        static const char one[] = "l\1\0\1\0\0\0\0\1\0\0\0\50\0\0\0" "\1\1o\0\1\0\0\0/\0\0\0\0\0\0\0" "\10\1g\0\1h\0\0" "\11\1u\0\3\0\0\0" "\3\1s\0\0\0\0\0";
+        static const char one[] = "l\1\0\1\0\0\0\0\1\0\0\0\50\0\0\0"
+                                  "\1\1o\0\1\0\0\0/\0\0\0\0\0\0\0"
+                                  "\10\1g\0\1h\0\0"
+                                  "\11\1u\0\3\0\0\0"
+                                  "\3\1s\0\0\0\0\0";
         uint8_t copy[sizeof(one) + 8];
 
         /* the last string lacks its NUL inside the announced size: 40 bytes of fields end before it */
@@ -101,12 +105,16 @@ static Sasl talk(uid_t uid, const Line *lines) {
 
 static void test_handshakes_of_real_clients(void **state) {
         /* sd-bus */
-        Sasl s = talk(1000, (Line[]) { { "AUTH EXTERNAL", "DATA\r\n" }, { "DATA", OK }, { "NEGOTIATE_UNIX_FD", "AGREE_UNIX_FD\r\n" }, { "BEGIN", "" }, {} });
+        Sasl s = talk(1000,
+                (Line[]) { { "AUTH EXTERNAL", "DATA\r\n" }, { "DATA", OK },
+                        { "NEGOTIATE_UNIX_FD", "AGREE_UNIX_FD\r\n" }, { "BEGIN", "" }, {} });
 
         assert_int_equal(s.state, SASL_DONE);
         assert_true(s.fds);
         /* libdbus, GDBus, dbus-next */
-        s = talk(1000, (Line[]) { { "AUTH EXTERNAL 31303030", OK }, { "NEGOTIATE_UNIX_FD", "AGREE_UNIX_FD\r\n" }, { "BEGIN", "" }, {} });
+        s = talk(1000,
+                (Line[]) { { "AUTH EXTERNAL 31303030", OK }, { "NEGOTIATE_UNIX_FD", "AGREE_UNIX_FD\r\n" },
+                        { "BEGIN", "" }, {} });
         assert_int_equal(s.state, SASL_DONE);
         /* GDBus asks what there is first */
         s = talk(0, (Line[]) { { "AUTH", "REJECTED EXTERNAL\r\n" }, { "AUTH EXTERNAL 30", OK }, { "BEGIN", "" }, {} });
@@ -139,7 +147,9 @@ static void test_handshake_out_of_order(void **state) {
         talk(0, (Line[]) { { "NEGOTIATE_UNIX_FD", "ERROR\r\n" }, { "", "ERROR\r\n" }, { "AUTHX", "ERROR\r\n" }, {} });
         talk(0, (Line[]) { { "AUTH EXTERNAL 30", OK }, { "CANCEL", "REJECTED EXTERNAL\r\n" }, { "BEGIN", NULL }, {} });
         talk(0, (Line[]) { { "AUTH EXTERNAL 30", OK }, { "BEGIN", "" }, { "BEGIN", NULL }, {} });
-        talk(0, (Line[]) { { "AUTH EXTERNAL 30", OK }, { "ERROR what", "REJECTED EXTERNAL\r\n" }, { "AUTH EXTERNAL 30", OK }, { "BEGIN", "" }, {} });
+        talk(0,
+                (Line[]) { { "AUTH EXTERNAL 30", OK }, { "ERROR what", "REJECTED EXTERNAL\r\n" },
+                        { "AUTH EXTERNAL 30", OK }, { "BEGIN", "" }, {} });
 }
 
 static void test_handshake_ends(void **state) {
