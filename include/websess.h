@@ -26,9 +26,9 @@
  * other freely, and with the wall clock as far as nobody sets it. Spans are µs, and their names end in _usec.
  *
  * Threads. A websess handle serves all threads at once, without a lock held over a call. Only what configures it
- * (websess_set_default_need(), _cookie_name(), _save_mode()) comes before it is shared. Every other object (session, need, options, values,
- * list) belongs to one thread at a time; a need that is no longer changed may be shared. websess_watch(), websess_fd()
- * and websess_dispatch() belong to one thread at a time too.
+ * (websess_set_default_need(), _cookie_name(), _save_mode()) comes before it is shared. Every other object (session,
+ * need, options, values, list) belongs to one thread at a time; a need that is no longer changed may be shared.
+ * websess_watch(), websess_fd() and websess_dispatch() belong to one thread at a time too.
  *
  * Fork. Handles and all other objects may be used on both sides of fork(): the child makes connections of its own and
  * never writes into its parent's. The watch is not inherited: call websess_watch() again. A child that chroots, or
@@ -36,7 +36,7 @@
  *
  * Restarts. A call waits for a broker that is being restarted, up to the handle's time-out, and is sent again where its
  * reply was lost. Calls that make something carry a RequestId, so that they happen once. WEBSESS_E_UNAVAILABLE comes
- * only after the time-out, or when there has never been a broker.
+ * after the time-out, when there has never been a broker, or when the broker itself says that it cannot tell.
  *
  * For other languages: all objects are opaque pointers, numbers have fixed sizes, no macro is needed to call
  * anything, no structure passes by value, booleans are int. The constants below are part of the ABI.
@@ -81,7 +81,8 @@ int websess_http_status(int code);
 /*
  * Why the last call of this thread that did not return 0 did not: the broker's own text where it gave one (`uid 998
  * (shop.service) lacks Resolve on "shop": see …`). For logs and administrators, not for a web page. Holds no token and
- * no password. Like errno: calls that succeed leave it as it is, and it is good until the thread's next call. Never NULL.
+ * no password. Like errno: calls that succeed leave it as it is, and it is good until the thread's next call. Never
+ * NULL.
  */
 const char *websess_last_error_text(void);
 
@@ -187,12 +188,13 @@ void websess_session_clear(websess_session *s);
 int websess_resolve(websess *w, const char *token, size_t len, const websess_need *need, websess_session *s);
 
 /* The same for the value of a Cookie request header (NULL with 0: there was none), by the handle's cookie name. */
-int websess_resolve_cookie(websess *w, const char *cookie_header, size_t len, const websess_need *need, websess_session *s);
+int websess_resolve_cookie(websess *w, const char *cookie_header, size_t len, const websess_need *need,
+                           websess_session *s);
 
 /*
  * Does a session value that was resolved before meet a further need? Pure: no look-up, and so no news about the
- * session. 0, WEBSESS_E_NO_SESSION for an empty or NULL value and for visitors, WEBSESS_E_STEP_UP_REQUIRED,
- * WEBSESS_E_FORBIDDEN.
+ * session. 0, WEBSESS_E_NO_SESSION (an empty or NULL value, or a visitor whom need does not allow),
+ * WEBSESS_E_STEP_UP_REQUIRED, WEBSESS_E_FORBIDDEN.
  *
  * The policy's AdminRole passes here once a resolve of this value has shown that the session carries it, that is when
  * the value was resolved with roles none of which it has. Otherwise the session's own roles decide: in doubt this
@@ -298,15 +300,16 @@ int websess_session_get_strings(websess_session *s, const char *key, const char 
 /*
  * Set one attribute of a session that this process holds the token of (after resolve, login, create, rotate; not after
  * get or list: WEBSESS_E_INVALID_ARGUMENT). Attributes are written one by one: a change that another process makes to
- * another attribute at the same time is not lost. With WEBSESS_SAVE_IMMEDIATE it is durable when the call returns 0, and
- * where it fails the session value keeps the old value; with WEBSESS_SAVE_ON_SAVE nothing leaves the process yet.
+ * another attribute at the same time is not lost. With WEBSESS_SAVE_IMMEDIATE it is durable when the call returns 0,
+ * and where it fails the session value keeps the old value; with WEBSESS_SAVE_ON_SAVE nothing leaves the process yet.
  */
 int websess_session_set_bool(websess *w, websess_session *s, const char *key, int value);
 int websess_session_set_int64(websess *w, websess_session *s, const char *key, int64_t value);
 int websess_session_set_double(websess *w, websess_session *s, const char *key, double value);
 int websess_session_set_string(websess *w, websess_session *s, const char *key, const char *value, size_t len);
 int websess_session_set_bytes(websess *w, websess_session *s, const char *key, const void *value, size_t len);
-int websess_session_set_strings(websess *w, websess_session *s, const char *key, const char *const *values, size_t count);
+int websess_session_set_strings(websess *w, websess_session *s, const char *key, const char *const *values,
+                                size_t count);
 int websess_session_unset(websess *w, websess_session *s, const char *key);
 
 /* Write what was collected, all or nothing. Without anything to write it does nothing and returns 0. After a failure
@@ -315,8 +318,8 @@ int websess_session_save(websess *w, websess_session *s);
 
 /*
  * The same by token, without a session value: set everything in set (may be NULL), take away the n_unset keys in
- * unset. if_version: only if the session is still at that version, else WEBSESS_E_CONFLICT; 0: in any case. *ret_version
- * (may be NULL) is the session's version afterwards.
+ * unset. if_version: only if the session is still at that version, else WEBSESS_E_CONFLICT; 0: in any case.
+ * *ret_version (may be NULL) is the session's version afterwards.
  *
  * Where the broker is restarted in the middle, the call is sent again. With if_version the second attempt may meet
  * its own first one: a session at if_version + 1 that carries exactly what was asked for is success, not a conflict.
@@ -326,29 +329,43 @@ int websess_set_attributes(websess *w, const char *token, size_t len, const webs
 
 /* ---- beginning and ending a session ---- */
 
-/* For login, create and rotate. Everything is optional and copied. Setters return 0, WEBSESS_E_INVALID_ARGUMENT, -ENOMEM. */
+/* For login, create and rotate. Everything is optional and copied. Setters return 0, WEBSESS_E_INVALID_ARGUMENT or
+ * -ENOMEM. */
 int websess_options_new(websess_options **ret);
 websess_options *websess_options_free(websess_options *o);
-void websess_options_clear(websess_options *o);                                 /* for the next request */
+void websess_options_clear(websess_options *o);         /* for the next request */
 
-int websess_options_remote_host(websess_options *o, const char *host);          /* the client's address, for listings and throttling */
+/* Where the client is: for listings and throttling. */
+int websess_options_remote_host(websess_options *o, const char *host);
 int websess_options_user_agent(websess_options *o, const char *agent);
-int websess_options_host(websess_options *o, const char *host);                 /* the request's Host, for the cookie's DomainPattern */
-int websess_options_replace_token(websess_options *o, const char *token, size_t len);   /* what the client came with: ended in the same step */
-int websess_options_keep_attribute(websess_options *o, const char *key);        /* add one to be copied from the replaced session */
-int websess_options_idle_usec(websess_options *o, uint64_t usec);               /* never longer than the policy's; so the next */
+
+/* The host name that the request was for: the cookie's DomainPattern is held against it. */
+int websess_options_host(websess_options *o, const char *host);
+
+/* The token that the client came with: that session ends in the same step as the new one begins. Rubbish is ignored.
+ * keep_attribute adds one to be copied from it. */
+int websess_options_replace_token(websess_options *o, const char *token, size_t len);
+int websess_options_keep_attribute(websess_options *o, const char *key);
+
+/* Shorter times than the policy's; they are never made longer. remember ("stay signed in") asks for its RememberSec. */
+int websess_options_idle_usec(websess_options *o, uint64_t usec);
 int websess_options_lifetime_usec(websess_options *o, uint64_t usec);
-int websess_options_remember(websess_options *o, int remember);                 /* "stay signed in": the policy's RememberSec */
-int websess_options_request_id(websess_options *o, const char *id);             /* 1–128 bytes; one is made up where none is given */
-int websess_options_timeout_usec(websess_options *o, uint64_t usec);            /* for this call, instead of the handle's; 0: the handle's */
+int websess_options_remember(websess_options *o, int remember);
+
+/* 1–128 bytes. The same caller's repeat within 60 s gives the same session. One is made up where none is given. */
+int websess_options_request_id(websess_options *o, const char *id);
+
+/* For this call, instead of the handle's; 0: the handle's. */
+int websess_options_timeout_usec(websess_options *o, uint64_t usec);
 
 /* Attributes of the new session. The options' own: fill it, do not free it. NULL for NULL. */
 websess_values *websess_options_attributes(websess_options *o);
 
-/* These need the Create right. */
-int websess_options_role(websess_options *o, const char *role);                 /* add one; for login: instead of the policy's */
+/* These need the Create right. role adds one, with login instead of the policy's; auth_method adds one ("pwd",
+ * "otp"). */
+int websess_options_role(websess_options *o, const char *role);
 int websess_options_level(websess_options *o, uint32_t level);
-int websess_options_auth_method(websess_options *o, const char *method);        /* add one: "pwd", "otp" … */
+int websess_options_auth_method(websess_options *o, const char *method);
 int websess_options_auth_time(websess_options *o, uint64_t realtime_usec);
 
 /*
@@ -356,7 +373,8 @@ int websess_options_auth_time(websess_options *o, uint64_t realtime_usec);
  * its token and its Set-Cookie value. WEBSESS_E_AUTHENTICATION_FAILED, WEBSESS_E_CONVERSATION_REQUIRED,
  * WEBSESS_E_LIMIT_REACHED, WEBSESS_E_TOO_MANY, and those of websess_resolve().
  */
-int websess_login(websess *w, const char *user, const char *secret, size_t secret_len, const websess_options *o, websess_session *s);
+int websess_login(websess *w, const char *user, const char *secret, size_t secret_len, const websess_options *o,
+                  websess_session *s);
 
 /* Begin a session for a user who was authenticated elsewhere; roles and attributes as the options say. Needs the Create
  * right. user "" (or NULL) makes a visitor's session where the service allows them. */
@@ -389,7 +407,8 @@ enum {
 /*
  * Build the value of a Set-Cookie header into out (size bytes; 2048 always suffice). max_age_sec: -1 for a cookie that
  * ends with the browser, 0 for one that removes the cookie (after a logout; name, path and domain as they were when it
- * was set). path NULL: "/". domain NULL or "": this host only. The rules of the __Host- and __Secure- prefixes are enforced.
+ * was set). path NULL: "/". domain NULL or "": this host only. The rules of the __Host- and __Secure- prefixes are
+ * enforced.
  * 0, WEBSESS_E_INVALID_ARGUMENT, -ENOBUFS.
  *
  * A new session's header is ready made in websess_session_set_cookie(), by the service's policy.
@@ -430,25 +449,27 @@ enum {
         WEBSESS_REVOKE_PREFIX = 1       /* user is the beginning of a name: "acme:" */
 };
 int websess_revoke(websess *w, const char *id);
-int websess_revoke_user(websess *w, const char *service, const char *user, const char *except_id, uint32_t flags, uint32_t *ret_revoked);
+int websess_revoke_user(websess *w, const char *service, const char *user, const char *except_id, uint32_t flags,
+                        uint32_t *ret_revoked);
 int websess_revoke_all(websess *w, const char *service, uint32_t *ret_revoked);
 
-/* Change the roles of one session, or of all of a user's (then the policy's OnRoleChange decides whether those end or are
- * changed). Seen by the very next resolve. The ret pointers may be NULL. */
+/* Change the roles of one session, or of all of a user's (then the policy's OnRoleChange decides whether those end or
+ * are changed). Seen by the very next resolve. The ret pointers may be NULL. */
 int websess_set_roles(websess *w, const char *id, const char *const *roles, size_t n_roles, uint64_t *ret_version);
-int websess_set_user_roles(websess *w, const char *service, const char *user, const char *const *roles, size_t n_roles, uint32_t *ret_changed);
+int websess_set_user_roles(websess *w, const char *service, const char *user, const char *const *roles, size_t n_roles,
+                           uint32_t *ret_changed);
 
 /* Sessions were seen: move their idle ends. Ids that are no live session are passed over. Needs the Resolve right. */
 int websess_touch(websess *w, const char *const *ids, size_t n_ids);
 
 /* ---- the broker ---- */
 
-/* Fill v with the broker's properties: Version s, Services a (those this caller may use), SessionCount x, Store s, Healthy b
- * and whatever else it tells. */
+/* Fill v with the broker's properties: Version s, Services a (those this caller may use), SessionCount x, Store s,
+ * Healthy b and whatever else it tells. */
 int websess_status(websess *w, websess_values *v);
 
-/* Read the policy again. Root only. WEBSESS_E_INVALID_ARGUMENT with file, line, key and reason when it is bad: then the old one
- * stays in force. */
+/* Read the policy again. Root only. WEBSESS_E_INVALID_ARGUMENT with file, line, key and reason when it is bad: then
+ * the old one stays in force. */
 int websess_reload(websess *w);
 
 /* Write a backup of the store into fd, a regular file open for writing; fd stays the caller's. Root only. Bounded by
@@ -459,14 +480,16 @@ int websess_backup(websess *w, int fd);
 
 enum {
         WEBSESS_EVENT_NEW = 1,          /* a session began */
-        WEBSESS_EVENT_REMOVED = 2,      /* a session ended; reason: logout, revoked, idle, expired, evicted, replaced, roles, account, password */
+        /* One ended; reason: logout, revoked, idle, expired, evicted, replaced, roles, account, password. */
+        WEBSESS_EVENT_REMOVED = 2,
         WEBSESS_EVENT_LOST = 3,         /* the broker is away: what happens from here on may be missed */
         WEBSESS_EVENT_BACK = 4          /* watching (again) */
 };
 
 /* The strings are good during the call; NULL where they have no meaning. The callback must not call websess_watch(),
  * websess_dispatch() or websess_close(); everything else is fine. */
-typedef void (*websess_watch_fn)(void *userdata, int event, const char *id, const char *service, const char *user, const char *reason);
+typedef void (*websess_watch_fn)(void *userdata, int event, const char *id, const char *service, const char *user,
+                                 const char *reason);
 
 /*
  * Be told of sessions that begin and end, of all services that this caller may see. Subscribes before it returns 0, and

@@ -26,8 +26,8 @@ int client_append_blank(sd_bus_message *m, size_t size);
 /* The service and a blank for the token: how all calls by token begin. The token is string number 1. */
 int client_append_token(sd_bus_message *m, const char *service, size_t token_size);
 
-/* Write a secret over the blank that is string number index of the sealed message. A message that grows leaves old copies of its
- * bytes in the heap, so a secret goes in when it cannot grow any more. 0 or a negative errno. */
+/* Write a secret over the blank that is string number index of the sealed message. A message that grows leaves old
+ * copies of its bytes in the heap, so a secret goes in when it cannot grow any more. 0 or a negative errno. */
 int client_fill_in(sd_bus_message *m, unsigned index, Slice secret);
 
 /* {sv} of one string; nothing where value is NULL. */

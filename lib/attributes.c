@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing attributes: one by one, collected, or by token. Touches the session value's pending changes and nothing else of it
+/* Writing attributes: one by one, collected, or by token. Touches the session value's pending changes and nothing
+ * else of it
  * before the broker has said yes. */
 #include <string.h>
 
@@ -127,7 +128,8 @@ static int check_session(const websess *w, const websess_session *s) {
         if (!s->loaded)
                 return error_set(FAULT_NO_SESSION, "The session value is empty");
         if (s->token_size == 0)
-                return error_set(FAULT_INVALID_ARGUMENT, "Attributes are written by token, and this session was found by its id");
+                return error_set(FAULT_INVALID_ARGUMENT,
+                                 "Attributes are written by token, and this session was found by its id");
         return 0;
 }
 
@@ -223,14 +225,19 @@ int websess_session_set_double(websess *w, websess_session *s, const char *key, 
 }
 
 int websess_session_set_string(websess *w, websess_session *s, const char *key, const char *value, size_t len) {
-        return session_set(w, s, &(Attribute) { .key = slice_of(key), .type = 's', .bytes = slice(value ?: "", value ? len : 0) });
+        return session_set(w, s,
+                           &(Attribute) { .key = slice_of(key), .type = 's',
+                                          .bytes = slice(value ?: "", value ? len : 0) });
 }
 
 int websess_session_set_bytes(websess *w, websess_session *s, const char *key, const void *value, size_t len) {
-        return session_set(w, s, &(Attribute) { .key = slice_of(key), .type = 'y', .bytes = slice(value ?: "", value ? len : 0) });
+        return session_set(w, s,
+                           &(Attribute) { .key = slice_of(key), .type = 'y',
+                                          .bytes = slice(value ?: "", value ? len : 0) });
 }
 
-int websess_session_set_strings(websess *w, websess_session *s, const char *key, const char *const *values, size_t count) {
+int websess_session_set_strings(websess *w, websess_session *s, const char *key, const char *const *values,
+                                size_t count) {
         _cleanup_free_ char *buffer = NULL;
         Attribute a;
         int r;
@@ -305,7 +312,8 @@ static bool is_done(websess *w, const TokenText *token, const Change *c) {
 int websess_set_attributes(websess *w, const char *token, size_t len, const websess_values *set,
                            const char *const *unset, size_t n_unset, uint64_t if_version, uint64_t *ret_version) {
         _cleanup_(token_text_done) TokenText text = {};
-        Change c = { .token = text.data, .set = set, .unset_keys = unset, .n_unset_keys = n_unset, .if_version = if_version };
+        Change c = { .token = text.data, .set = set, .unset_keys = unset, .n_unset_keys = n_unset,
+                     .if_version = if_version };
         uint64_t version = 0;
         bool resent = false;
         int r;

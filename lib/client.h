@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The handle, and the one way to make a call: take a connection, send, read the reply, put the connection back; and when the
- * broker went away in between, do it again until the time is over.
+ * The handle, and the one way to make a call: take a connection, send, read the reply, put the connection back; and
+ * when the broker went away in between, do it again until the time is over.
  */
 #pragma once
 
@@ -43,7 +43,8 @@ typedef struct Call {
         const void *in;
         void *out;
 
-        bool resent;                    /* set by client_call(): an attempt before the last may have reached the broker */
+        /* set by client_call(): an attempt before the last may have reached the broker */
+        bool resent;
 } Call;
 
 /* 0, a FAULT_* or a negative errno, with the error text set. */
@@ -52,7 +53,8 @@ int client_call(websess *w, Call *call);
 /* The same, but the reply and the connection it came over are the caller's, to be let go of in this order. */
 int client_call_keep(websess *w, Call *call, Conn **ret_conn, sd_bus_message **ret_reply);
 
-/* The service a call is about: the one named, the handle's where NULL. NULL with the error text set when there is none. */
+/* The service a call is about: the one named, the handle's where NULL. NULL with the error text set when there is
+ * none. */
 const char *client_service(const websess *w, const char *service);
 
 /* Resolve without the handle's own need. */

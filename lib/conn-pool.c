@@ -21,7 +21,8 @@ void conn_pool_put(ConnPool *p, Conn *c) {
         for (size_t i = 0; c && i < POOL_SIZE; i++) {
                 Conn *empty = NULL;
 
-                if (atomic_compare_exchange_strong_explicit(&p->slots[i], &empty, c, memory_order_release, memory_order_relaxed))
+                if (atomic_compare_exchange_strong_explicit(&p->slots[i], &empty, c, memory_order_release,
+                                                            memory_order_relaxed))
                         return;
         }
         conn_free(c);

@@ -13,7 +13,8 @@
 
 #define SYSTEM_BUS_ADDRESS "unix:path=/run/dbus/system_bus_socket"
 
-/* A count of forks, not state of any handle: a child cannot be told in another way without a system call per look-up. */
+/* A count of forks, not state of any handle: a child cannot be told in another way without a system call per
+ * look-up. */
 static atomic_uint generation;
 
 static void count_fork(void) {

@@ -13,7 +13,8 @@ int websess_set_cookie_name(websess *w, const char *name) {
         if (!w || !name)
                 return error_set(FAULT_INVALID_ARGUMENT, "There is no %s", w ? "cookie name" : "handle");
         /* The flags that any prefix of a name may ask for. */
-        if (cookie_policy_check(&(CookiePolicy) { .name = name, .path = "/", .domain = "", .secure = true, .http_only = true, .same_site = "Lax" }, &f) != 0)
+        if (cookie_policy_check(&(CookiePolicy) { .name = name, .path = "/", .domain = "", .secure = true,
+                                                  .http_only = true, .same_site = "Lax" }, &f) != 0)
                 return error_fault(&f);
         copy = strdup(name);
         if (!copy)
@@ -42,7 +43,10 @@ int websess_cookie_token(const websess *w, const char *header, size_t len, const
 }
 
 static const char *same_site(uint32_t flags) {
-        switch (flags & (WEBSESS_COOKIE_SAME_SITE_LAX | WEBSESS_COOKIE_SAME_SITE_STRICT | WEBSESS_COOKIE_SAME_SITE_NONE)) {
+        const uint32_t any =
+                WEBSESS_COOKIE_SAME_SITE_LAX | WEBSESS_COOKIE_SAME_SITE_STRICT | WEBSESS_COOKIE_SAME_SITE_NONE;
+
+        switch (flags & any) {
         case 0:
                 return "";
         case WEBSESS_COOKIE_SAME_SITE_LAX:
@@ -71,7 +75,8 @@ int websess_cookie_build(char *out, size_t size, const char *name, const char *v
         int r;
 
         if (!out || !name || !p.same_site || flags >= 2 * WEBSESS_COOKIE_SAME_SITE_NONE || max_age_sec < -1)
-                return error_set(FAULT_INVALID_ARGUMENT, "A cookie needs a name, a buffer, known flags and at most one SameSite");
+                return error_set(FAULT_INVALID_ARGUMENT,
+                                 "A cookie needs a name, a buffer, known flags and at most one SameSite");
         r = cookie_policy_check(&p, &f);
         if (r == 0)
                 r = max_age_sec == 0 ? cookie_format_removal(&p, out, size, &f) :

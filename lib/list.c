@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Walks over sessions. A walk owns its filter and, while a page is being read, the page and the connection it came over. */
+/* Walks over sessions. A walk owns its filter and, while a page is being read, the page and the connection it came
+ * over. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -193,7 +194,8 @@ static int next(websess *w, websess_list *l, websess_session *s) {
 
 int websess_list_next(websess *w, websess_list *l, websess_session *s) {
         if (!w || !l || !s)
-                return error_set(FAULT_INVALID_ARGUMENT, "There is no %s", !w ? "handle" : !l ? "walk" : "session value to fill");
+                return error_set(FAULT_INVALID_ARGUMENT, "There is no %s",
+                                 !w ? "handle" : !l ? "walk" : "session value to fill");
         websess_session_clear(s);
         return next(w, l, s);
 }

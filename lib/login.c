@@ -96,7 +96,8 @@ static int read_reply(sd_bus_message *m, const Call *call) {
 }
 
 /* The three that return a token and a session. */
-static int begin(websess *w, const char *member, int (*append)(sd_bus_message *, const Call *), Request *q, websess_session *s) {
+static int begin(websess *w, const char *member, int (*append)(sd_bus_message *, const Call *), Request *q,
+                 websess_session *s) {
         Call call = {
                 .member = member,
                 .is_secret = true,
@@ -121,7 +122,8 @@ static int check_objects(const websess *w, const websess_session *s) {
         return w && s ? 0 : error_set(FAULT_INVALID_ARGUMENT, "There is no %s", w ? "session value to fill" : "handle");
 }
 
-int websess_login(websess *w, const char *user, const char *secret, size_t secret_len, const websess_options *o, websess_session *s) {
+int websess_login(websess *w, const char *user, const char *secret, size_t secret_len, const websess_options *o,
+                  websess_session *s) {
         Request q = { .user = user, .secret = slice(secret ?: "", secret ? secret_len : 0), .options = o };
         Fault f = {};
         int r;

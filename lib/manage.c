@@ -136,7 +136,8 @@ int websess_revoke(websess *w, const char *id) {
         return r == FAULT_NO_SESSION && call.resent ? 0 : r;
 }
 
-int websess_revoke_user(websess *w, const char *service, const char *user, const char *except_id, uint32_t flags, uint32_t *ret_revoked) {
+int websess_revoke_user(websess *w, const char *service, const char *user, const char *except_id, uint32_t flags,
+                        uint32_t *ret_revoked) {
         Request q = { .user = user, .except = except_id, .flags = flags };
         Call call = { .member = "RevokeUser", .append = append_user, .read = read_count, .in = &q, .out = ret_revoked };
         int r;
@@ -157,7 +158,8 @@ int websess_revoke_user(websess *w, const char *service, const char *user, const
 
 int websess_revoke_all(websess *w, const char *service, uint32_t *ret_revoked) {
         Request q = {};
-        Call call = { .member = "RevokeAll", .append = append_service, .read = read_count, .in = &q, .out = ret_revoked };
+        Call call = { .member = "RevokeAll", .append = append_service, .read = read_count, .in = &q,
+                      .out = ret_revoked };
         int r;
 
         r = check(w, "The service", service ?: "");
@@ -177,7 +179,8 @@ static int check_roles(const websess *w, const char *const *roles, size_t n_role
 
 int websess_set_roles(websess *w, const char *id, const char *const *roles, size_t n_roles, uint64_t *ret_version) {
         Request q = { .id = id, .strings = roles, .n_strings = n_roles };
-        Call call = { .member = "SetRoles", .append = append_id_roles, .read = read_version, .in = &q, .out = ret_version };
+        Call call = { .member = "SetRoles", .append = append_id_roles, .read = read_version, .in = &q,
+                      .out = ret_version };
         int r;
 
         r = check(w, "The id", id);
@@ -189,7 +192,8 @@ int websess_set_roles(websess *w, const char *id, const char *const *roles, size
 int websess_set_user_roles(websess *w, const char *service, const char *user, const char *const *roles, size_t n_roles,
                            uint32_t *ret_changed) {
         Request q = { .user = user, .strings = roles, .n_strings = n_roles };
-        Call call = { .member = "SetUserRoles", .append = append_user_roles, .read = read_count, .in = &q, .out = ret_changed };
+        Call call = { .member = "SetUserRoles", .append = append_user_roles, .read = read_count, .in = &q,
+                      .out = ret_changed };
         int r;
 
         r = check(w, "The user", user);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How to log in, create or rotate: the object behind websess_options. Owns copies of everything; wiped with its memory. */
+/* How to log in, create or rotate: the object behind websess_options. Owns copies of everything; wiped with its
+ * memory. */
 #pragma once
 
 #include "arguments.h"
@@ -41,5 +42,6 @@ struct websess_options {
 
 DEFINE_CLEANUP(websess_options *, websess_options_free)
 
-/* Append the a{sv} of the call. o may be NULL; with_session: roles and attributes too, which CreateSession has as arguments. */
+/* Append the a{sv} of the call. o may be NULL; with_session: roles and attributes too, which CreateSession has as
+ * arguments. */
 int options_append(sd_bus_message *m, const websess_options *o, const char *request_id, bool with_session);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finding sessions: the request path. A call to the broker today; a look-up in shared memory goes in front of look_up(),
- * fills the same session value and leaves what it cannot answer to the call. Owns nothing.
+ * Finding sessions: the request path. A call to the broker today; a look-up in shared memory goes in front of
+ * look_up(), fills the same session value and leaves what it cannot answer to the call. Owns nothing.
  */
 #include <string.h>
 
@@ -97,7 +97,8 @@ int websess_resolve(websess *w, const char *token, size_t len, const websess_nee
         return r;
 }
 
-int websess_resolve_cookie(websess *w, const char *cookie_header, size_t len, const websess_need *need, websess_session *s) {
+int websess_resolve_cookie(websess *w, const char *cookie_header, size_t len, const websess_need *need,
+                           websess_session *s) {
         const char *token = NULL;
         size_t size = 0;
         int r;

@@ -16,7 +16,8 @@ typedef struct Field {
 
 #define FIELD(k, s, member) { .key = k, .signature = s, .offset = offsetof(websess_session, member) }
 #define LIST(k, member) { .key = k, .signature = "as", .offset = offsetof(websess_session, member), \
-                          .count = offsetof(websess_session, n_##member), .max = ELEMENTSOF(((websess_session *) NULL)->member) }
+                          .count = offsetof(websess_session, n_##member), \
+                          .max = ELEMENTSOF(((websess_session *) NULL)->member) }
 
 /* In the order in which the broker writes them: then each is found at the first look. */
 static const Field fields[] = {
@@ -179,8 +180,8 @@ int session_read(websess_session *s, sd_bus_message *m) {
 }
 
 /*
- * Now, as the session's own clock would show it. LastSeen comes from that clock, so "now" is never before it however the
- * wall clock was set back; from there on the boot clock counts. A wall clock set forward makes a login look older:
+ * Now, as the session's own clock would show it. LastSeen comes from that clock, so "now" is never before it however
+ * the wall clock was set back; from there on the boot clock counts. A wall clock set forward makes a login look older:
  * that asks for a step-up too much, never for one too few.
  */
 static uint64_t session_now(const websess_session *s) {

@@ -84,7 +84,8 @@ int websess_values_get_bytes(const websess_values *v, const char *key, const voi
         return 0;
 }
 
-/* The strings of a list lie in the arena as the record has them, without NULs: they are laid out anew when asked for. */
+/* The strings of a list lie in the arena as the record has them, without NULs: they are laid out anew when asked
+ * for. */
 static int lay_out_strings(websess_values *v, const Attribute *a, size_t *ret_n) {
         size_t position = 0, n = 0, at = 0;
         Slice s;
@@ -144,11 +145,15 @@ int websess_values_set_double(websess_values *v, const char *key, double value) 
 }
 
 int websess_values_set_string(websess_values *v, const char *key, const char *value, size_t len) {
-        return values_set(v, &(Attribute) { .key = slice_of(key), .type = 's', .bytes = slice(value ?: "", value ? len : 0) });
+        return values_set(v,
+                          &(Attribute) { .key = slice_of(key), .type = 's',
+                                         .bytes = slice(value ?: "", value ? len : 0) });
 }
 
 int websess_values_set_bytes(websess_values *v, const char *key, const void *value, size_t len) {
-        return values_set(v, &(Attribute) { .key = slice_of(key), .type = 'y', .bytes = slice(value ?: "", value ? len : 0) });
+        return values_set(v,
+                          &(Attribute) { .key = slice_of(key), .type = 'y',
+                                         .bytes = slice(value ?: "", value ? len : 0) });
 }
 
 int attribute_from_strings(const char *key, const char *const *strings, size_t n, char **buffer, Attribute *out) {
@@ -159,7 +164,8 @@ int attribute_from_strings(const char *key, const char *const *strings, size_t n
                 size_t length = strings[i] ? strlen(strings[i]) : 0;
 
                 if (length > UINT16_MAX || size > ATTRIBUTES_SIZE_MAX)
-                        return error_set(FAULT_INVALID_ARGUMENT, "The list of strings is larger than %u bytes", ATTRIBUTES_SIZE_MAX);
+                        return error_set(FAULT_INVALID_ARGUMENT, "The list of strings is larger than %u bytes",
+                                         ATTRIBUTES_SIZE_MAX);
                 size += 2 + length;
         }
         *buffer = p = malloc(size + 1);

@@ -85,7 +85,8 @@ static int compact(websess_values *v) {
 
                 /* First all into the new one, and no offset changed before nothing can fail any more. */
                 if (arena_add(&fresh, v->arena.data + e->key, e->key_size, &ignored) < 0 ||
-                    (has_bytes(e->type) && arena_add(&fresh, v->arena.data + e->bytes.offset, e->bytes.size, &ignored) < 0)) {
+                    (has_bytes(e->type) &&
+                     arena_add(&fresh, v->arena.data + e->bytes.offset, e->bytes.size, &ignored) < 0)) {
                         arena_done(&fresh);
                         return -ENOMEM;
                 }
@@ -159,7 +160,8 @@ int values_set(websess_values *v, const Attribute *a) {
         int r;
 
         if (!v)
-                return error_set(FAULT_INVALID_ARGUMENT, "No values to set \"%.*s\" in", (int) a->key.size, a->key.data);
+                return error_set(FAULT_INVALID_ARGUMENT, "No values to set \"%.*s\" in", (int) a->key.size,
+                                 a->key.data);
         r = validate_attribute(a, &f);
         if (r != 0)
                 return error_fault(&f);

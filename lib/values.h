@@ -38,7 +38,8 @@ void values_done(websess_values *v);
 
 Value *values_find(const websess_values *v, Slice key);
 
-/* Copy one in, over one of the same key. Checks it first: 0, FAULT_INVALID_ARGUMENT or -ENOMEM, with the error text set. */
+/* Copy one in, over one of the same key. Checks it first: 0, FAULT_INVALID_ARGUMENT or -ENOMEM, with the error text
+ * set. */
 int values_set(websess_values *v, const Attribute *a);
 void values_remove(websess_values *v, Slice key);
 
@@ -57,7 +58,8 @@ int attribute_append(sd_bus_message *m, const Attribute *a);
 /* Append all of them as an a{sv}. */
 int values_append(sd_bus_message *m, const websess_values *v);
 
-/* Read a variant that stands next in m, under key. Values of a type that is none of ours are passed over. 0 or a negative errno. */
+/* Read a variant that stands next in m, under key. Values of a type that is none of ours are passed over. 0 or a
+ * negative errno. */
 int values_read_variant(websess_values *v, sd_bus_message *m, const char *key);
 
 /* Read a whole a{sv}. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The watch: a connection of its own that is subscribed to the broker's signals, and that subscribes again when the broker comes
- * back. Everything it waits for (the connection, its time-outs, the pause before it tries again) lies behind one epoll descriptor,
- * which is what the caller polls. One thread at a time.
+ * The watch: a connection of its own that is subscribed to the broker's signals, and that subscribes again when the
+ * broker comes back. Everything it waits for (the connection, its time-outs, the pause before it tries again) lies
+ * behind one epoll descriptor, which is what the caller polls. One thread at a time.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -136,7 +136,8 @@ static void on_session(Watch *x, sd_bus_message *m, bool is_new) {
                 tell(x, is_new ? WEBSESS_EVENT_NEW : WEBSESS_EVENT_REMOVED, id, service, user, reason);
 }
 
-/* On a bus anybody can send us a signal that looks like the broker's: the sender, which the bus vouches for, decides. */
+/* On a bus anybody can send us a signal that looks like the broker's: the sender, which the bus vouches for,
+ * decides. */
 static bool is_brokers(const Watch *x, sd_bus_message *m) {
         const char *sender = sd_bus_message_get_sender(m);
 
@@ -155,12 +156,14 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
-/* The bus outlives the broker: a change of the name's owner is a lost broker. Noted here, acted on outside of sd-bus. */
+/* The bus outlives the broker: a change of the name's owner is a lost broker. Noted here, acted on outside of
+ * sd-bus. */
 static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Watch *x = userdata;
         const char *name, *old, *new;
 
-        if (sd_bus_message_read(m, "sss", &name, &old, &new) > 0 && x->state == WATCH_ON && strcmp(new, x->broker ?: "") != 0)
+        if (sd_bus_message_read(m, "sss", &name, &old, &new) > 0 && x->state == WATCH_ON &&
+            strcmp(new, x->broker ?: "") != 0)
                 x->code = FAULT_UNAVAILABLE;
         return 0;
 }
@@ -197,7 +200,8 @@ static int subscribe(Watch *x) {
         if (r >= 0)
                 r = sd_bus_add_filter(bus, NULL, on_message, x);
         if (r >= 0 && x->conn->on_bus)
-                r = sd_bus_add_match_async(bus, NULL, "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
+                r = sd_bus_add_match_async(bus, NULL,
+                                           "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',"
                                            "arg0='" WEBSESS_BUS_NAME "'", on_owner, NULL, x);
         if (r >= 0)
                 r = sd_bus_call_method_async(bus, NULL, conn_destination(x->conn), WEBSESS_MANAGER_PATH,
@@ -210,13 +214,14 @@ static int subscribe(Watch *x) {
 /* Let the epoll set wait for what sd-bus waits for. */
 static void wait_for_bus(Watch *x) {
         uint64_t until = UINT64_MAX;
+        struct epoll_event e = {};
         int events;
 
         if (!x->conn)
                 return;
         events = sd_bus_get_events(x->conn->bus);
-        (void) epoll_ctl(x->epoll_fd, EPOLL_CTL_MOD, x->bus_fd,
-                         &(struct epoll_event) { .events = (events & POLLIN ? EPOLLIN : 0u) | (events & POLLOUT ? EPOLLOUT : 0u) });
+        e.events = (events & POLLIN ? EPOLLIN : 0u) | (events & POLLOUT ? EPOLLOUT : 0u);
+        (void) epoll_ctl(x->epoll_fd, EPOLL_CTL_MOD, x->bus_fd, &e);
         (void) sd_bus_get_timeout(x->conn->bus, &until);
         arm(x, until);
 }

@@ -86,11 +86,13 @@ static void append_session(FakeBroker *t, sd_bus_message *m, const char *id, boo
                                      "Uid", "u", 1000u) >= 0);
         append_variant(m, "Roles", "as", t->roles);
         append_variant(m, "Attributes", "a{sv}", &t->attributes);
-        assert(sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "Created", "t", UINT64_C(11), "LastSeen", "t", UINT64_C(12),
+        assert(sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "Created", "t", UINT64_C(11), "LastSeen", "t",
+                                     UINT64_C(12),
                                      "Expires", "t", UINT64_C(13), "IdleUSec", "t", UINT64_C(14), "LifetimeEnd", "t",
                                      UINT64_C(15), "AuthTime", "t", t->auth_time) >= 0);
         append_variant(m, "AuthMethods", "as", "pwd otp");
-        assert(sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "Level", "u", t->level, "RemoteHost", "s", "192.0.2.7",
+        assert(sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "Level", "u", t->level, "RemoteHost", "s",
+                                     "192.0.2.7",
                                      "UserAgent", "s", "Lynx", "CreatorUid", "u", 33u, "CreatorUnit", "s", "shop.service",
                                      "Version", "t", t->version) >= 0);
         assert(sd_bus_message_append(m, "{sv}", "FromTheFuture", "(sb)", "x", 1) >= 0);
@@ -315,7 +317,8 @@ static int answer(FakeBroker *t, Client *c, sd_bus_message *m, const char *membe
         if (strcmp(member, "SetRoles") == 0)
                 return sd_bus_message_append(reply, "t", ++t->version) < 0;
         if (strcmp(member, "GetAll") == 0)
-                return sd_bus_message_append(reply, "a{sv}", 4, "Version", "s", "0.1", "Services", "as", 2, "shop", "mail",
+                return sd_bus_message_append(reply, "a{sv}", 4, "Version", "s", "0.1", "Services", "as", 2, "shop",
+                                             "mail",
                                              "SessionCount", "t", UINT64_C(7), "Healthy", "b", 1) < 0;
         if (strcmp(member, "Reload") == 0)
                 return fail(m, "AccessDenied", "uid 998 (shop.service) lacks the right to reload: ask root");
@@ -339,9 +342,11 @@ static void send_signal(Client *c) {
         if (!subscribed || !member[0])
                 return;
         if (strcmp(member, "SessionNew") == 0)
-                (void) sd_bus_emit_signal(c->bus, "/org/websess1", "org.websess1.Manager", member, "sss", id, "shop", "anna");
+                (void) sd_bus_emit_signal(c->bus, "/org/websess1", "org.websess1.Manager", member, "sss", id, "shop",
+                                          "anna");
         else
-                (void) sd_bus_emit_signal(c->bus, "/org/websess1", "org.websess1.Manager", member, "ssss", id, "shop", "anna", "logout");
+                (void) sd_bus_emit_signal(c->bus, "/org/websess1", "org.websess1.Manager", member, "ssss", id, "shop",
+                                          "anna", "logout");
 }
 
 static void *serve(void *userdata) {
@@ -384,7 +389,8 @@ static void accept_one(FakeBroker *t, int fd) {
         assert(c);
         *c = (Client) { .fake = t, .used = true, .wake = eventfd(0, EFD_CLOEXEC) };
         t->connections++;
-        assert(sd_bus_new(&c->bus) >= 0 && sd_bus_set_fd(c->bus, fd, fd) >= 0 && sd_bus_set_server(c->bus, 1, id) >= 0 &&
+        assert(sd_bus_new(&c->bus) >= 0 && sd_bus_set_fd(c->bus, fd, fd) >= 0 &&
+               sd_bus_set_server(c->bus, 1, id) >= 0 &&
                sd_bus_add_filter(c->bus, NULL, on_call, c) >= 0 && sd_bus_start(c->bus) >= 0);
         assert(pthread_create(&c->thread, NULL, serve, c) == 0);
         pthread_mutex_unlock(&t->lock);
@@ -410,7 +416,8 @@ void fake_start(FakeBroker *t) {
         strcpy(a.sun_path, t->path);
         t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         t->stop = eventfd(0, EFD_CLOEXEC);
-        assert(t->fd >= 0 && t->stop >= 0 && bind(t->fd, (struct sockaddr *) &a, sizeof(a)) == 0 && listen(t->fd, 64) == 0);
+        assert(t->fd >= 0 && t->stop >= 0 && bind(t->fd, (struct sockaddr *) &a, sizeof(a)) == 0 &&
+               listen(t->fd, 64) == 0);
         assert(pthread_create(&t->acceptor, NULL, accept_all, t) == 0);
         t->running = true;
 }

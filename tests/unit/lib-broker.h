@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A broker for tests of the library: one session, no rules, on a private socket, in threads of its own; and it can fail in
+ * A broker for tests of the library: one session, no rules, on a private socket, in threads of its own; and it can
+ * fail in
  * the ways a real one does while it is restarted. What it says about sessions proves nothing about the real broker.
  */
 #pragma once

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls: what goes out and comes back, a broker that goes away in the middle, a handle over fork and in many threads. */
+/* Calls: what goes out and comes back, a broker that goes away in the middle, a handle over fork and in many
+ * threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -75,7 +76,8 @@ static void test_R11_login_me_logout(void **state) {
         assert_int_equal(websess_login(f->w, "anna", "secret", 6, f->o, f->s), 0);
         fake_last(f->fake, id, options);
         assert_int_equal(strlen(id), 32);
-        assert_string_equal(options, "RemoteHost=192.0.2.7;Host=www.example.org;ReplaceToken=old;IdleUSec=60;Remember=yes;");
+        assert_string_equal(options,
+                            "RemoteHost=192.0.2.7;Host=www.example.org;ReplaceToken=old;IdleUSec=60;Remember=yes;");
         assert_string_equal(websess_session_user(f->s), "anna");
         assert_string_equal(websess_session_token(f->s), "token-1");
         assert_string_equal(websess_session_set_cookie(f->s), "SESSION=abc; Path=/");

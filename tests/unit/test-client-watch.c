@@ -43,12 +43,14 @@ static int teardown(void **state) {
         return 0;
 }
 
-static void on_event(void *userdata, int event, const char *id, const char *service, const char *user, const char *reason) {
+static void on_event(void *userdata, int event, const char *id, const char *service, const char *user,
+                     const char *reason) {
         static const char *const names[] = { "", "new", "removed", "lost", "back" };
         Fixture *f = userdata;
         size_t at = strlen(f->seen);
 
-        snprintf(f->seen + at, sizeof(f->seen) - at, "%s %s %s %s %s|", names[event], id ? id : "-", service ? service : "-",
+        snprintf(f->seen + at, sizeof(f->seen) - at, "%s %s %s %s %s|", names[event], id ? id : "-",
+                 service ? service : "-",
                  user ? user : "-", reason ? reason : "-");
 }
 

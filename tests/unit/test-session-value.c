@@ -287,10 +287,13 @@ static void test_F6_the_cookie_is_found_and_resolved(void **state) {
         assert_non_null(strstr(out, "Max-Age=0"));
         assert_int_equal(websess_cookie_build(out, sizeof(out), "SESSION", "abc", 3, NULL, NULL, -1, 0), 0);
         assert_null(strstr(out, "Max-Age"));
-        assert_int_equal(websess_cookie_build(out, sizeof(out), "__Host-s", "abc", 3, NULL, NULL, -1, 0), WEBSESS_E_INVALID_ARGUMENT);
-        assert_int_equal(websess_cookie_build(out, sizeof(out), "s", "a;b", 3, NULL, NULL, -1, 0), WEBSESS_E_INVALID_ARGUMENT);
+        assert_int_equal(websess_cookie_build(out, sizeof(out), "__Host-s", "abc", 3, NULL, NULL, -1, 0),
+                         WEBSESS_E_INVALID_ARGUMENT);
+        assert_int_equal(websess_cookie_build(out, sizeof(out), "s", "a;b", 3, NULL, NULL, -1, 0),
+                         WEBSESS_E_INVALID_ARGUMENT);
         assert_int_equal(websess_cookie_build(out, 4, "SESSION", "abc", 3, NULL, NULL, -1, 0), -ENOBUFS);
-        assert_int_equal(websess_cookie_build(out, sizeof(out), "s", "a", 1, NULL, NULL, -1, 4 | 8), WEBSESS_E_INVALID_ARGUMENT);
+        assert_int_equal(websess_cookie_build(out, sizeof(out), "s", "a", 1, NULL, NULL, -1, 4 | 8),
+                         WEBSESS_E_INVALID_ARGUMENT);
 }
 
 static void test_every_code_has_its_words(void **state) {
@@ -316,7 +319,8 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_C1_the_users_id_is_a_number_or_nobody, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_C2_require_looks_at_login_then_roles, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_C2_a_visitor_is_not_logged_in, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_C3_require_admits_an_admin_only_when_a_resolve_has_shown_one, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_C3_require_admits_an_admin_only_when_a_resolve_has_shown_one,
+                                                setup, teardown),
                 cmocka_unit_test_setup_teardown(test_C4_the_daemons_need_and_the_calls_both_apply, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_C4_the_stricter_level_and_age_go_out, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S07_the_age_of_a_login_is_told_without_a_lookup, setup, teardown),
