@@ -121,6 +121,7 @@ int verb_show(Ctl *c) {
         _cleanup_(websess_closep) websess *w = NULL;
         _cleanup_(websess_session_freep) websess_session *s = NULL;
         int status, r;
+        bool first = true;
 
         status = verb_open_session(c, NULL, 0, &w, &s);
         if (status != CTL_EXIT_OK)
@@ -134,8 +135,9 @@ int verb_show(Ctl *c) {
                         status = status == CTL_EXIT_OK ? failed : status;
                         continue;
                 }
-                if (i > 0 && c->o.json == CTL_JSON_OFF)
+                if (!first && c->o.json == CTL_JSON_OFF)
                         putchar('\n');
+                first = false;
                 r = view_session(c, s);
                 if (r < 0)
                         return say_errno(NULL, r);

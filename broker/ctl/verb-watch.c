@@ -107,8 +107,10 @@ int verb_watch(Ctl *c) {
         r = websess_watch(w, on_event, &watch);
         if (r != 0)
                 return say_outcome(NULL, r);
-        /* Not before now: who sees the heading may count on seeing what happens from here on. */
-        if (c->o.json == CTL_JSON_OFF && !c->o.no_legend && !c->o.quiet)
+        /* Not before now: who sees this may count on seeing what happens from here on. */
+        if (c->o.json != CTL_JSON_OFF)
+                r = event_json(c->o.json, WEBSESS_EVENT_BACK, NULL, NULL, NULL, NULL);
+        else if (!c->o.no_legend && !c->o.quiet)
                 r = event_line((const char *const[]) { "TIME", "EVENT", "ID", "SERVICE", "USER", "REASON" }, 6);
         fflush(stdout);
         if (r == 0)

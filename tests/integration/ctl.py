@@ -7,10 +7,11 @@
     Ctl(broker, "irc")("list", status=17)
 """
 import json
-import os
 import pwd
 import re
+import select
 import subprocess
+import time
 
 TIMEOUT = 30
 
@@ -71,9 +72,9 @@ class Ctl:
         return result
 
     def start(self, *arguments, **options):
-        """A process to talk to; the caller ends it."""
-        return subprocess.Popen([self.program, *arguments], env=self.environment, **{"stdout": subprocess.PIPE, "text": True} | self.identity
-                                | options)
+        """A process to talk to; the caller ends it. Unbuffered, for read_line()."""
+        return subprocess.Popen([self.program, *arguments], env=self.environment, bufsize=0,
+                                **{"stdout": subprocess.PIPE} | self.identity | options)
 
 
 def is_id(text):
@@ -85,6 +86,14 @@ def cmdline(pid):
         return file.read()
 
 
-def open_terminal():
-    """(our end, the program's end) of a new terminal; the program's is for a child's start_new_session and TIOCSCTTY."""
-    return os.openpty()
+def read_line(process):
+    """The next line of a started process, or what there was of it when it ended. Fails rather than wait for ever."""
+    end, line = time.monotonic() + TIMEOUT, b""
+    while not line.endswith(b"\n"):
+        ready, _, _ = select.select([process.stdout], [], [], max(0, end - time.monotonic()))
+        assert ready, f"no line within {TIMEOUT} s after {line!r}"
+        character = process.stdout.read(1)
+        if not character:
+            break
+        line += character
+    return line.decode()

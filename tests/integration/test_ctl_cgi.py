@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from ctl import FORBIDDEN, NO_SESSION, USAGE, Ctl
+from ctl import FORBIDDEN, NO_SESSION, USAGE, Ctl, read_line
 
 SHOP = """
     [Service]
@@ -70,8 +70,8 @@ def test_cgi_never_takes_trouble_for_no_session(ctl, broker, place):
 
 def test_cgi_takes_no_input(ctl):
     """Under fcgiwrap standard input is the request's body, or a socket that nobody closes."""
-    read = subprocess.PIPE
-    process = ctl.start("resolve", "--cgi", "shop", stdin=read)
-    assert process.stdout.read().startswith("Status: 401")
+    process = ctl.start("resolve", "--cgi", "shop", stdin=subprocess.PIPE)
+    assert read_line(process) == "Status: 401\r\n"
     assert process.wait(30) == 0
+    process.stdout.close()
     process.stdin.close()

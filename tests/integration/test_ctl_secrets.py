@@ -26,7 +26,7 @@ class Terminal:
     def __init__(self, ctl, *arguments):
         self.ours, theirs = os.openpty()
         self.output = b""
-        self.process = ctl.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, text=False, start_new_session=True,
+        self.process = ctl.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
                                  preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         # Kept open, so that the settings can be looked at after the program has gone.
         self.theirs = theirs
@@ -127,7 +127,7 @@ def test_secrets_are_in_no_command_line_and_no_environment(ctl, helper):
     with open(f"/proc/{process.pid}/environ", "rb") as file:
         seen = cmdline(process.pid) + file.read()
     assert PASSWORD.encode() not in seen
-    token, _ = process.communicate(PASSWORD, timeout=30)
+    token, _ = process.communicate(PASSWORD.encode(), timeout=30)
     assert process.returncode == 0 and len(token) == 65
 
 
