@@ -150,7 +150,8 @@ static size_t count(const char *const *list) {
         return n;
 }
 
-static void log_failed(const Login *l, const Fault *f) {
+/* reason is PAM's own and tells a locked account from a wrong password: for the journal, never for the client. */
+static void log_failed(const Login *l, const Fault *f, const char *reason) {
         const Caller *caller = bus_client_caller(bus_call_client(l->call));
         char host[REMOTE_HOST_MAX + 1];
 
@@ -158,7 +159,7 @@ static void log_failed(const Login *l, const Fault *f) {
         log_event(LOG_EVENT_LOGIN_FAILED, f->code == FAULT_AUTHENTICATION_FAILED ? LOG_NOTICE : LOG_WARNING,
                   &(LogFields) { .service = l->service->name, .user = l->user, .remote_host = host, .reason = fault_name(f->code),
                                  .unit = caller->unit, .uid = caller->uid },
-                  "Login of %s on %s failed: %s", l->user, l->service->name, f->text);
+                  "Login of %s on %s failed: %s", l->user, l->service->name, *reason ? reason : f->text);
 }
 
 static void authenticated(Authentication *a, int result, const AuthIdentity *identity, const Fault *f, void *userdata) {
@@ -169,7 +170,7 @@ static void authenticated(Authentication *a, int result, const AuthIdentity *ide
         l->authentication = NULL;
         if (result != 0) {
                 if (result > 0)
-                        log_failed(l, f);
+                        log_failed(l, f, authentication_reason(a));
                 bus_call_fail(l->call, result, f);
                 login_free(l);
                 return;

@@ -177,8 +177,9 @@ class Helper(Process):
 
     def start(self):
         self.socket.unlink(missing_ok=True)
+        before = self.log.count("Listening on")         # of the process that was here before
         self.spawn(["systemd-socket-activate", "--seqpacket", "--accept", f"--listen={self.socket}", *self.program], {})
-        wait_until(lambda: not self.alive or "Listening on" in self.log)
+        wait_until(lambda: not self.alive or self.log.count("Listening on") > before)
         assert self.alive, f"systemd-socket-activate did not start:\n{self.log}"
         if IS_ROOT:
             os.chown(self.socket, BROKER_UID, BROKER_UID)
