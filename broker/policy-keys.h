@@ -78,6 +78,3 @@ int cookie_rules_check(const CookieRules *c, Fault *f);         /* do the keys o
 
 /* The next word of a list; false at the end. *out points into the text that *cursor walks. */
 bool next_word(const char **cursor, Slice *out);
-
-/* ---- life of the values (policy.c) ---- */
-Service *service_free(Service *s);

@@ -154,3 +154,11 @@ int policy_load(Policy **ret, const char *directory, Fault *f) {
                 *ret = TAKE_PTR(p);
         return k;
 }
+
+int policy_load_service(Service **ret, const char *directory, const char *name, Fault *f) {
+        _cleanup_free_ char *folder = NULL, *file = NULL;
+
+        if (asprintf(&folder, "%s/services.d", directory) < 0 || asprintf(&file, "%s.conf", name) < 0)
+                return -ENOMEM;
+        return load_service(ret, folder, file, strcmp(name, "default") != 0, f);
+}

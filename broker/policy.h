@@ -120,6 +120,11 @@ int policy_load(Policy **ret, const char *directory, Fault *f);
 Policy *policy_ref(Policy *p);
 Policy *policy_unref(Policy *p);        /* always NULL; NULL is fine */
 
+/* One service alone, for a program that needs no other: a mistake in another service's file does not concern it. As
+ * policy_load(), and FAULT_INVALID_ARGUMENT where there is no such file (but for "default"). */
+int policy_load_service(Service **ret, const char *directory, const char *name, Fault *f);
+Service *service_free(Service *s);      /* only one that was loaded alone; always NULL, NULL is fine */
+
 const Service *policy_find(const Policy *p, Slice name);
 
 bool service_has_role(const Service *s, Slice role);           /* named by [Roles], or the admin role */

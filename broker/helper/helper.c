@@ -23,6 +23,8 @@
 
 #define BROKER_USER "websess"
 
+DEFINE_CLEANUP(Service *, service_free)
+
 typedef enum HelperState {
         STATE_FRESH,            /* nothing has been asked */
         STATE_DONE,             /* answered: nothing more may come */
@@ -135,29 +137,22 @@ static int question_read(Question *q, const AuthMessage *m) {
         return q->service && q->user && q->secret && q->remote_host ? 0 : -ENOMEM;
 }
 
-/* Which PAM service stands behind a websess service: the policy on disk decides, not whoever asks. 0,
- * FAULT_UNAVAILABLE or a negative errno. */
+/* Which PAM service stands behind a websess service: the policy on disk decides, not whoever asks. Of it only this
+ * service's part is read: a mistake in another one's file shuts nobody out. 0, FAULT_UNAVAILABLE or -ENOMEM. */
 static int find_pam_service(const HelperOptions *options, const char *name, char **ret, Fault *f) {
-        Policy *policy = NULL;
-        const Service *service;
-        int r = policy_load(&policy, options->configuration, f);
+        _cleanup_(service_freep) Service *service = NULL;
+        int r = policy_load_service(&service, options->configuration, name, f);
 
         if (r < 0)
                 return fault(f, FAULT_UNAVAILABLE, "the policy in %s cannot be read: %s", options->configuration,
                              strerror(-r));
         if (r > 0)
                 return f->code = FAULT_UNAVAILABLE;
-        service = policy_find(policy, slice_of(name));
-        if (!service)
-                r = fault(f, FAULT_UNAVAILABLE, "the policy in %s has no service \"%s\": reload websessd",
-                          options->configuration, name);
-        else if (service->users != USERS_UNIX)
-                r = fault(f, FAULT_UNAVAILABLE,
-                          "service \"%s\" has users of its own (Users=app): PAM does not know them", name);
-        else
-                *ret = strdup(service->pam_service);
-        policy_unref(policy);
-        return r == 0 && !*ret ? -ENOMEM : r;
+        if (service->users != USERS_UNIX)
+                return fault(f, FAULT_UNAVAILABLE,
+                             "service \"%s\" has users of its own (Users=app): PAM does not know them", name);
+        *ret = strdup(service->pam_service);
+        return *ret ? 0 : -ENOMEM;
 }
 
 static int send_outcome(Helper *h, int outcome, int pam_result, uint64_t delay_usec, const char *text) {

@@ -256,7 +256,7 @@ def test_policy_is_read_when_it_is_asked_and_not_before(helpers):
 
 def test_unknown_service_is_unavailable(helpers):
     answer = helpers.ask("root", "x", service="nope")
-    assert answer["outcome"] == UNAVAILABLE and '"nope"' in answer["text"]
+    assert answer["outcome"] == UNAVAILABLE and "/services.d/nope.conf" in answer["text"]
 
 
 def test_S26_app_service_is_never_asked_of_pam(helpers):
@@ -267,9 +267,10 @@ def test_S26_app_service_is_never_asked_of_pam(helpers):
 
 def test_bad_policy_is_unavailable_with_file_and_line(helpers):
     helpers.service("shop", "[Service]\nIdelSec=2h\n")
-    answer = helpers.ask("root", "x")
+    answer = helpers.ask("root", "x", service="shop")
     assert answer["outcome"] == UNAVAILABLE
     assert "shop.conf:2" in answer["text"]
+    assert helpers.ask("root", "x")["outcome"] == OK, "another service is not concerned"
 
 
 def test_configuration_directory_is_taken_from_the_environment():
