@@ -91,7 +91,7 @@ static const char *attribute_signature(const Attribute *a) {
 }
 
 static int append_attribute_value(sd_bus_message *m, const Attribute *a) {
-        int flag = a->boolean;
+        int flag = a->type == 'b' && a->boolean;     /* the value is a union: only the type's own member may be read */
 
         switch (a->type) {
         case 'b':

@@ -255,7 +255,7 @@ class Broker(Process):
         self.listener.close()
         self.notify.close()
         assert status == 0, f"websessd ended with {status}:\n{self.log}"
-        assert "Sanitizer" not in self.log, self.log
+        assert "Sanitizer" not in self.log and "runtime error" not in self.log, self.log
 
 
 def wait_until(condition, timeout=TIMEOUT, what="the condition"):
