@@ -25,7 +25,7 @@ struct Peer {
         sd_event_source *io, *patience, *again;
         uint32_t events;
         Feed feed;                      /* all is written through this one */
-        Feed fd_feed;                   /* reads messages that carry descriptors; made when the first one comes */
+        Feed fd_feed;                   /* reads a message that carries descriptors; there while it does */
 
         Sasl sasl;
         bool greeted;                   /* the NUL byte before the handshake has come */

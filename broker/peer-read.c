@@ -9,7 +9,7 @@
 
 #include "peer-internal.h"
 
-#define MESSAGES_PER_TURN 16    /* then the next peer has its turn */
+#define MESSAGES_PER_TURN 4     /* then the next peer has its turn: a flood by one must not delay the others */
 
 static void in_drop(Peer *p) {
         if (p->in)

@@ -12,7 +12,7 @@
 
 #define WIRE_HEADER_SIZE 16u
 #define WIRE_MESSAGE_MAX (256u * 1024u)
-#define WIRE_FDS_MAX 16u
+#define WIRE_FDS_MAX 4u         /* no method takes more than one */
 
 /* The whole size of the message that begins with these 16 bytes; -EBADMSG for what can't be a header, -EMSGSIZE above
  * WIRE_MESSAGE_MAX. */

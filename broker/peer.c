@@ -210,15 +210,16 @@ int peer_begin(Peer *p) {
 }
 
 int peer_feed(Peer *p, const uint8_t *message, size_t size, unsigned n_fds) {
-        int r = 0;
+        int r;
 
         if (n_fds == 0)
                 return feed_message(&p->feed, message, size, NULL, 0);
-        if (!p->fd_feed.bus)
-                r = feed_open(&p->fd_feed, p->fd, true, true, p->bus->guid, BUS_PRIVATE_NAME, peer_message, p);
+        r = feed_open(&p->fd_feed, p->fd, true, true, p->bus->guid, BUS_PRIVATE_NAME, peer_message, p);
         if (r < 0)
                 return r;               /* the connection ends, and the descriptors with it */
         r = feed_message(&p->fd_feed, message, size, p->fds, n_fds);
+        /* Rare enough to be made anew each time; kept, it would double the descriptors that each peer costs */
+        feed_close(&p->fd_feed);
         p->n_fds -= n_fds;
         memmove(p->fds, p->fds + n_fds, p->n_fds * sizeof(int));
         return r;
@@ -306,7 +307,6 @@ Peer *peer_free(Peer *p) {
         p->again = sd_event_source_disable_unref(p->again);
         if (!peer_is_up(p))
                 close_fd(p->fd);
-        feed_close(&p->fd_feed);
         feed_close(&p->feed);
         peer_forget_input(p);
         while ((q = STAILQ_FIRST(&p->queued))) {

@@ -130,6 +130,7 @@ static const BusInterface manager = {
                 { "Echo", "s", "text", "s", "text", on_echo },
                 { "Secret", "s", "text", "s", "text", on_echo, .secret = true },
                 { "Keep", .out = "s", .handler = on_keep },
+                { "KeepDescriptor", "h", "in", "s", "state", on_keep },
                 { "Release", .handler = on_release },
                 { "Fail", .in = "i", .in_names = "code", .handler = on_fail },
                 { "Who", .out = "uusb", .out_names = "uid groups unit private", .handler = on_who },

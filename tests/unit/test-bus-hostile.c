@@ -245,7 +245,9 @@ static void send_secret(int fd, bool halves) {
 }
 
 static void test_S19_secrets_are_wiped(void **state) {
-#ifndef __SANITIZE_ADDRESS__            /* whose shadow can't be walked */
+#ifdef __SANITIZE_ADDRESS__             /* whose shadow can't be walked */
+        skip();
+#endif
         for (int halves = 0; halves < 2; halves++) {
                 int fd = toy_raw_hello(&toy), status;
                 pid_t pid = fork();     /* the client's memory is not this one */
@@ -258,7 +260,6 @@ static void test_S19_secrets_are_wiped(void **state) {
                 assert_int_equal(count_secret(), 0);
                 close(fd);
         }
-#endif
 }
 
 int main(void) {

@@ -233,11 +233,14 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
-static void test_kept_calls_are_answered_later(void **state) {
+static void keep_and_release(bool with_descriptor) {
         sd_bus *a = toy_connect(&toy, true), *b = toy_connect(&toy, false);
         const char *text = NULL;
 
-        assert_true(sd_bus_call_method_async(a, NULL, MANAGER, "Keep", on_reply, &text, "") >= 0);
+        if (with_descriptor)
+                assert_true(sd_bus_call_method_async(a, NULL, MANAGER, "KeepDescriptor", on_reply, &text, "h", 0) >= 0);
+        else
+                assert_true(sd_bus_call_method_async(a, NULL, MANAGER, "Keep", on_reply, &text, "") >= 0);
         call_string(a, WEBSESS_MANAGER_PATH, WEBSESS_MANAGER_INTERFACE, "Echo", "meanwhile", "meanwhile");
         assert_null(text);
         assert_int_equal(toy_status(&toy).pending_calls, 1);
@@ -251,6 +254,11 @@ static void test_kept_calls_are_answered_later(void **state) {
         assert_int_equal(toy_status(&toy).pending_calls, 0);
         sd_bus_close_unref(a);
         sd_bus_close_unref(b);
+}
+
+static void test_kept_calls_are_answered_later(void **state) {
+        keep_and_release(false);
+        keep_and_release(true);
 }
 
 static void test_S15_S16_caller_vanishes_while_its_call_is_kept(void **state) {
