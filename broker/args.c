@@ -209,6 +209,9 @@ static int read_entry(sd_bus_message *m, uint64_t allowed, Options *ret, Fault *
         for (Option o = 0; o < _OPTION_MAX; o++) {
                 if (!(allowed & OPTION_BIT(o)) || strcmp(keys[o].name, name) != 0)
                         continue;
+                /* Else what one part of a program demands could be taken back by another. */
+                if (ret->has & OPTION_BIT(o))
+                        return fault(f, FAULT_INVALID_ARGUMENT, "option \"%s\" is given twice", keys[o].name);
                 if (strcmp(contents, keys[o].type) != 0)
                         return fault(f, FAULT_INVALID_ARGUMENT, "option \"%s\" has type %s, not %s", keys[o].name,
                                      keys[o].type, contents);
