@@ -165,6 +165,8 @@ def guess(value, key=None):
         return "b", value
     if isinstance(value, int):
         return OPTION_TYPES.get(key, "x"), value
+    if isinstance(value, float):
+        return "d", value
     if isinstance(value, bytes):
         return "ay", list(value)
     return ("as" if isinstance(value, list) else "s"), value
@@ -221,8 +223,8 @@ def main(address, uid, gids):
             finish(number, lambda: None)
         else:
             path, member, arguments = rest
-            arguments = [wrap(a, top=True) for a in arguments]
             try:
+                arguments = [wrap(a, top=True) for a in arguments]
                 getattr(proxy(path), member)(*arguments, timeout=TIMEOUT * 1000,
                                              callback=lambda result: finish(number, result))
             except Exception:

@@ -103,13 +103,15 @@ class Reader:
         return tuple(self.get(one) for one in types(kind[1:-1]))
 
 
-def message(serial, member, signature="", values=(), path=MANAGER, interface=INTERFACE, destination=NAME):
+def message(serial, member, signature="", values=(), path=MANAGER, interface=INTERFACE, destination=NAME, fds=0):
     body = bytearray()
     for one, value in zip(types(signature), values):
         put(body, one, value)
     fields = [(1, ("o", path)), (2, ("s", interface)), (3, ("s", member)), (6, ("s", destination))]
     if signature:
         fields.append((8, ("g", signature)))
+    if fds:
+        fields.append((9, ("u", fds)))
     out = bytearray(struct.pack("<BBBBII", ord("l"), 1, 0, 1, len(body), serial))
     put(out, "a(yv)", fields)
     pad(out, 8)
@@ -130,12 +132,17 @@ class Wire:
             self.socket.connect(address.removeprefix("unix:path="))
         finally:
             os.seteuid(me)
-        self.socket.sendall(b"\0AUTH EXTERNAL " + str(me if uid is None else uid).encode().hex().encode() + b"\r\nBEGIN\r\n")
+        self.say(b"\0AUTH EXTERNAL " + str(me if uid is None else uid).encode().hex().encode(), b"OK ")
+        self.say(b"NEGOTIATE_UNIX_FD", b"AGREE_UNIX_FD")
+        self.socket.sendall(b"BEGIN\r\n")
+        self.name, = self.call("Hello", path="/org/freedesktop/DBus", interface="org.freedesktop.DBus", destination="org.freedesktop.DBus")
+
+    def say(self, line, expected):
+        self.socket.sendall(line + b"\r\n")
         while b"\r\n" not in self.buffer:
             self.fill()
         answer, _, self.buffer = self.buffer.partition(b"\r\n")
-        assert answer.startswith(b"OK "), answer
-        self.name, = self.call("Hello", path="/org/freedesktop/DBus", interface="org.freedesktop.DBus", destination="org.freedesktop.DBus")
+        assert answer.startswith(expected), answer
 
     def fill(self):
         data = self.socket.recv(1 << 20)
@@ -143,9 +150,13 @@ class Wire:
             raise EOFError("the connection is closed")
         self.buffer += data
 
-    def send(self, member, signature="", *values, **where):
+    def send(self, member, signature="", *values, fds=(), **where):
         self.serial += 1
-        self.socket.sendall(message(self.serial, member, signature, values, **where))
+        data = message(self.serial, member, signature, values, fds=len(fds), **where)
+        if fds:
+            socket.send_fds(self.socket, [data], fds)
+        else:
+            self.socket.sendall(data)
         return self.serial
 
     def receive(self):
