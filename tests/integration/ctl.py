@@ -71,10 +71,10 @@ class Ctl:
         assert result.status == status, f"{arguments}: {result.status} instead of {status}\n{result.out}{result.err}"
         return result
 
-    def start(self, *arguments, **options):
-        """A process to talk to; the caller ends it. Unbuffered, for read_line()."""
-        return subprocess.Popen([self.program, *arguments], env=self.environment, bufsize=0,
-                                **{"stdout": subprocess.PIPE} | self.identity | options)
+    def start(self, *arguments, command=None, **options):
+        """A process to talk to, or another command in its place; the caller ends it. Unbuffered, for read_line()."""
+        return subprocess.Popen(command or [self.program, *arguments], bufsize=0,
+                                **{"stdout": subprocess.PIPE, "env": self.environment} | self.identity | options)
 
 
 def is_id(text):

@@ -23,17 +23,19 @@ def ctl(broker):
 class Terminal:
     """websessctl in front of a terminal of its own."""
 
-    def __init__(self, ctl, *arguments):
+    def __init__(self, ctl, *arguments, env=(), command=None):
         self.ours, theirs = os.openpty()
         self.output = b""
         self.process = ctl.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+                                 env=ctl.environment | dict(env), command=command,
                                  preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         # Kept open, so that the settings can be looked at after the program has gone.
         self.theirs = theirs
 
-    def expect(self, text, timeout=30):
+    def expect(self, text, times=1, timeout=30):
+        """Wait until the text has come so many times."""
         end = time.monotonic() + timeout
-        while text not in self.output:
+        while self.output.count(text) < times:
             ready, _, _ = select.select([self.ours], [], [], max(0, end - time.monotonic()))
             assert ready, f"no {text!r} in {self.output!r}"
             self.output += os.read(self.ours, 4096)
@@ -63,8 +65,8 @@ class Terminal:
 def terminal(ctl, helper):
     made = []
 
-    def start(*arguments):
-        made.append(Terminal(ctl, *arguments))
+    def start(*arguments, **options):
+        made.append(Terminal(ctl, *arguments, **options))
         return made[-1]
 
     yield start
@@ -121,6 +123,23 @@ def test_echo_comes_back_after_a_signal(terminal, number):
     assert t.echo
 
 
+def test_a_stopped_prompt_goes_on(terminal, ctl):
+    """^Z gives the terminal back; after `fg` the question comes again, and what is typed is still not shown."""
+    shell = ["/bin/bash", "--norc", "-ic", f'{ctl.program} login default alice; stty -a | grep -wo -e "-\\?echo"; fg; echo "status=$?"']
+    t = terminal(command=shell)
+    t.expect(b"Password: ")
+    wait_until(lambda: not t.echo, what="echo off")
+    t.send(b"\x1a")
+    t.expect(b"Stopped")
+    t.expect(b"\necho")
+    t.expect(b"Password: ", times=2)
+    wait_until(lambda: not t.echo, what="echo off")
+    t.send(PASSWORD.encode() + b"\n")
+    t.expect(b"status=0")
+    assert PASSWORD.encode() not in t.output
+    t.wait()
+
+
 def test_secrets_are_in_no_command_line_and_no_environment(ctl, helper):
     process = ctl.start("login", "-q", "default", "alice", stdin=-1)
     wait_until(lambda: b"login" in cmdline(process.pid))
@@ -141,3 +160,25 @@ def test_no_core_file_of_secrets(ctl):
     wait_until(lambda: core_limit() == ["0", "0"])
     process.kill()
     process.communicate()
+
+
+def test_pager(terminal, ctl):
+    """A list on a terminal goes through the pager, unless told not to; elsewhere it never does."""
+    ctl("create", "-q", "default", "alice")
+    pager = {"SYSTEMD_PAGER": "sed s/^/paged:/", "PAGER": "false"}
+    for arguments, paged in ((["list"], True), (["list", "--no-pager"], False), (["status"], True), (["revoke-user", "x"], False)):
+        t = terminal(*arguments, env=pager)
+        assert t.wait() == 0
+        assert (b"paged:" in t.output) is paged, t.output
+    for none in ("", "cat"):
+        t = terminal("list", env={"SYSTEMD_PAGER": none, "PAGER": "false"})
+        assert t.wait() == 0 and b"1 session listed." in t.output
+    assert "paged:" not in ctl("list", env=pager).out
+
+
+def test_a_pager_that_is_left_early_is_no_error(terminal, private):
+    for call in [private.begin("CreateSession", "default", f"u{n}", [], {}, {}) for n in range(1000)]:
+        call.result(30)
+    t = terminal("list", env={"PAGER": "head -n1"})
+    assert t.wait() == 0
+    assert t.output.startswith(b"ID ") and t.output.count(b"\n") == 1
