@@ -117,4 +117,5 @@ int system_start(System *s);
 void system_stop_reading(System *s);
 int system_flush(System *s, uint64_t deadline);
 bool system_is_on_bus(const System *s);
+bool system_is_joining(const System *s);
 sd_bus *system_connection(const System *s);

@@ -408,6 +408,10 @@ bool system_is_on_bus(const System *s) {
         return s->owner;
 }
 
+bool system_is_joining(const System *s) {
+        return !s->owner && s->connection && sd_bus_is_open(s->connection) > 0;
+}
+
 sd_bus *system_connection(const System *s) {
         return s->connection;
 }

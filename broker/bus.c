@@ -189,5 +189,6 @@ void bus_status(const Bus *b, BusStatus *out) {
                 .connections = b->n_peers,
                 .pending_calls = b->n_pending,
                 .on_bus = b->system && system_is_on_bus(b->system),
+                .joining = b->system && system_is_joining(b->system),
         };
 }

@@ -99,6 +99,7 @@ int bus_flush(Bus *b, uint64_t timeout_usec);   /* shutdown: kept calls have bee
 typedef struct BusStatus {
         unsigned connections, pending_calls;
         bool on_bus;
+        bool joining;                   /* connecting to the bus, or waiting for the name */
 } BusStatus;
 void bus_status(const Bus *b, BusStatus *out);
 

@@ -22,6 +22,7 @@
 #define MARK_EVERY_USEC (60 * USEC_PER_SEC)     /* how much life a power cut may give or take when the wall clock steps */
 #define STOP_LOGINS_USEC (5 * USEC_PER_SEC)     /* how long a stop waits for passwords that are being checked */
 #define FLUSH_USEC (2 * USEC_PER_SEC)
+#define BUS_WAIT_USEC (5 * USEC_PER_SEC)         /* how long a start waits for the name on the bus */
 
 DEFINE_CLEANUP(Manager *, manager_free)
 
@@ -398,9 +399,32 @@ int manager_new(Manager **ret, const ManagerOptions *o, Fault *f) {
         return 0;
 }
 
+/* Ready means: by its name, too. A bus that is not there, or does not answer, is not waited for. */
+static int join_bus(Manager *m) {
+        const uint64_t end = steady_now(&m->steady).boottime + BUS_WAIT_USEC;
+        BusStatus status;
+        int r, code;
+
+        for (;;) {
+                uint64_t now = steady_now(&m->steady).boottime;
+
+                bus_status(m->bus, &status);
+                if (!status.joining || now >= end || sd_event_get_exit_code(m->event, &code) >= 0)
+                        return 0;
+                r = sd_event_run(m->event, end - now);
+                if (r < 0)
+                        return r;
+        }
+}
+
 int manager_run(Manager *m) {
         int r;
 
+        r = join_bus(m);
+        if (r < 0) {
+                log_error(r, "The event loop failed");
+                return EXIT_FAILURE;
+        }
         (void) sd_event_set_watchdog(m->event, true);
         (void) sd_notify(false, "READY=1");
         manager_update_status(m);

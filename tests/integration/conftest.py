@@ -17,6 +17,7 @@ default one writes it by place.policy() and calls broker.reload(), or marks itse
 """
 import os
 import pwd
+import signal
 import sys
 
 import pytest
@@ -27,10 +28,25 @@ from client import Client  # noqa: E402
 from wire import Wire  # noqa: E402
 from world import BUILD, IS_ROOT, Broker, Bus, Helper, Place  # noqa: E402
 
+TEST_TIMEOUT = 180
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs_root: the test needs callers of other uids")
     config.addinivalue_line("markers", "policy(name=text): services.d/NAME.conf before the broker starts")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """No test waits for ever: what it waits in is interrupted, and said."""
+    def too_long(number, frame):
+        raise TimeoutError(f"the test took longer than {TEST_TIMEOUT} s")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(TEST_TIMEOUT)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def pytest_collection_modifyitems(items):

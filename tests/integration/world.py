@@ -95,7 +95,8 @@ class Process:
         path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=path | {k: str(v) for k, v in environment.items()}, **options)
+                                            env=path | {k: str(v) for k, v in environment.items()},
+                                            preexec_fn=end_with_parent, **options)
 
     @property
     def pid(self):
@@ -256,6 +257,11 @@ class Broker(Process):
         self.notify.close()
         assert status == 0, f"websessd ended with {status}:\n{self.log}"
         assert "Sanitizer" not in self.log and "runtime error" not in self.log, self.log
+
+
+def end_with_parent():
+    """Not even a killed test run leaves anything behind."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def wait_until(condition, timeout=TIMEOUT, what="the condition"):
