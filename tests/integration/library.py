@@ -27,16 +27,20 @@ PROTOTYPES = {
     "websess_open": (I, [PP, S, U64]), "websess_open_socket": (I, [PP, S, S, U64]), "websess_close": (P, [P]),
     "websess_session_new": (I, [PP]), "websess_session_free": (P, [P]),
     "websess_need_new": (I, [PP]), "websess_need_free": (P, [P]), "websess_need_role": (I, [P, S]),
-    "websess_need_level": (I, [P, U32]), "websess_need_max_auth_age_usec": (I, [P, U64]), "websess_need_flags": (I, [P, U32]),
-    "websess_set_default_need": (I, [P, P]), "websess_set_save_mode": (I, [P, I, I]), "websess_set_cookie_name": (I, [P, S]),
-    "websess_resolve": (I, [P, S, Z, P, P]), "websess_resolve_cookie": (I, [P, S, Z, P, P]), "websess_require": (I, [P, P]),
+    "websess_need_level": (I, [P, U32]), "websess_need_max_auth_age_usec": (I, [P, U64]),
+    "websess_need_flags": (I, [P, U32]),
+    "websess_set_default_need": (I, [P, P]), "websess_set_save_mode": (I, [P, I, I]),
+    "websess_set_cookie_name": (I, [P, S]),
+    "websess_resolve": (I, [P, S, Z, P, P]), "websess_resolve_cookie": (I, [P, S, Z, P, P]),
+    "websess_require": (I, [P, P]),
     "websess_session_user_id": (I, [P, ctypes.POINTER(I64)]), "websess_session_role_at": (S, [P, Z]),
     "websess_session_role_count": (Z, [P]), "websess_session_attributes": (P, [P]),
     "websess_session_auth_method_at": (S, [P, Z]), "websess_session_auth_method_count": (Z, [P]),
     "websess_session_uid": (U32, [P]), "websess_session_level": (U32, [P]), "websess_session_creator_uid": (U32, [P]),
     "websess_values_new": (I, [PP]), "websess_values_free": (P, [P]), "websess_values_count": (Z, [P]),
     "websess_values_key_at": (S, [P, Z]), "websess_values_type": (I, [P, S]),
-    "websess_values_get_bool": (I, [P, S, ctypes.POINTER(I)]), "websess_values_get_int64": (I, [P, S, ctypes.POINTER(I64)]),
+    "websess_values_get_bool": (I, [P, S, ctypes.POINTER(I)]),
+    "websess_values_get_int64": (I, [P, S, ctypes.POINTER(I64)]),
     "websess_values_get_double": (I, [P, S, ctypes.POINTER(ctypes.c_double)]),
     "websess_values_get_string": (I, [P, S, PS, PZ]), "websess_values_get_bytes": (I, [P, S, PP, PZ]),
     "websess_values_get_strings": (I, [P, S, ctypes.POINTER(PS), PZ]),
@@ -47,12 +51,15 @@ PROTOTYPES = {
     "websess_session_unset": (I, [P, P, S]), "websess_session_save": (I, [P, P]),
     "websess_set_attributes": (I, [P, S, Z, P, PS, Z, U64, PU64]),
     "websess_options_new": (I, [PP]), "websess_options_free": (P, [P]), "websess_options_attributes": (P, [P]),
-    "websess_options_replace_token": (I, [P, S, Z]), "websess_options_level": (I, [P, U32]), "websess_options_remember": (I, [P, I]),
-    "websess_login": (I, [P, S, S, Z, P, P]), "websess_create": (I, [P, S, P, P]), "websess_rotate": (I, [P, S, Z, P, P]),
+    "websess_options_replace_token": (I, [P, S, Z]), "websess_options_level": (I, [P, U32]),
+    "websess_options_remember": (I, [P, I]),
+    "websess_login": (I, [P, S, S, Z, P, P]), "websess_create": (I, [P, S, P, P]),
+    "websess_rotate": (I, [P, S, Z, P, P]),
     "websess_logout": (I, [P, S, Z]), "websess_get": (I, [P, S, P]), "websess_revoke": (I, [P, S]),
     "websess_revoke_user": (I, [P, S, S, S, U32, PU32]), "websess_revoke_all": (I, [P, S, PU32]),
     "websess_set_roles": (I, [P, S, PS, Z, PU64]), "websess_set_user_roles": (I, [P, S, S, PS, Z, PU32]),
-    "websess_touch": (I, [P, PS, Z]), "websess_status": (I, [P, P]), "websess_reload": (I, [P]), "websess_backup": (I, [P, I]),
+    "websess_touch": (I, [P, PS, Z]), "websess_status": (I, [P, P]), "websess_reload": (I, [P]),
+    "websess_backup": (I, [P, I]),
     "websess_list_new": (I, [PP]), "websess_list_free": (P, [P]), "websess_list_next": (I, [P, P, P]),
     "websess_list_cursor": (S, [P]), "websess_list_limit": (I, [P, U64]),
     "websess_watch": (I, [P, WATCH, P]), "websess_fd": (I, [P]), "websess_dispatch": (I, [P]),
@@ -67,7 +74,8 @@ for _name in ("idle_usec", "lifetime_usec", "auth_time", "timeout_usec"):
     PROTOTYPES[f"websess_options_{_name}"] = (I, [P, U64])
 for _name in ("service", "user", "user_prefix", "role", "after"):
     PROTOTYPES[f"websess_list_{_name}"] = (I, [P, S])
-for _kind, _type in (("bool", [I]), ("int64", [I64]), ("double", [ctypes.c_double]), ("string", [S, Z]), ("bytes", [S, Z]), ("strings", [PS, Z])):
+for _kind, _type in (("bool", [I]), ("int64", [I64]), ("double", [ctypes.c_double]), ("string", [S, Z]),
+                     ("bytes", [S, Z]), ("strings", [PS, Z])):
     PROTOTYPES[f"websess_values_set_{_kind}"] = (I, [P, S, *_type])
 for _name, (_result, _arguments) in PROTOTYPES.items():
     _function = getattr(so, _name)
@@ -169,7 +177,8 @@ class Session:
 
     @property
     def roles(self):
-        return [so.websess_session_role_at(self.pointer, i).decode() for i in range(so.websess_session_role_count(self.pointer))]
+        count = so.websess_session_role_count(self.pointer)
+        return [so.websess_session_role_at(self.pointer, i).decode() for i in range(count)]
 
     @property
     def auth_methods(self):
@@ -323,7 +332,8 @@ class Library:
 
     def revoke_user(self, user, service=None, except_id=None, prefix=False):
         out = U32()
-        check(so.websess_revoke_user(self.pointer, data(service), data(user), data(except_id), int(prefix), ctypes.byref(out)))
+        check(so.websess_revoke_user(self.pointer, data(service), data(user), data(except_id), int(prefix),
+                                     ctypes.byref(out)))
         return out.value
 
     def revoke_all(self, service=None):
@@ -338,7 +348,8 @@ class Library:
 
     def set_user_roles(self, user, roles, service=None):
         out = U32()
-        check(so.websess_set_user_roles(self.pointer, data(service), data(user), strings(roles), len(roles), ctypes.byref(out)))
+        check(so.websess_set_user_roles(self.pointer, data(service), data(user), strings(roles), len(roles),
+                                        ctypes.byref(out)))
         return out.value
 
     def set_attributes(self, token, values, unset=(), if_version=0):
@@ -348,8 +359,8 @@ class Library:
             for key, value in values.items():
                 function, arguments = setter("websess_values_set", value)
                 check(getattr(so, function)(dictionary, data(key), *arguments))
-            check(so.websess_set_attributes(self.pointer, data(token), len(data(token)), dictionary, strings(unset), len(unset),
-                                            if_version, ctypes.byref(out)))
+            check(so.websess_set_attributes(self.pointer, data(token), len(data(token)), dictionary, strings(unset),
+                                            len(unset), if_version, ctypes.byref(out)))
             return out.value
         finally:
             so.websess_values_free(dictionary)
@@ -373,7 +384,8 @@ class Library:
         check(so.websess_backup(self.pointer, fd))
 
     def watch(self, function):
-        self._callback = WATCH(lambda _, event, *texts: function(EVENTS[event], *(t.decode() if t else None for t in texts)))
+        self._callback = WATCH(lambda _, event, *texts: function(EVENTS[event],
+                                                                 *(t.decode() if t else None for t in texts)))
         check(so.websess_watch(self.pointer, self._callback, None))
 
     def fd(self):

@@ -38,8 +38,8 @@ def test_it_needs_libsystemd_libcrypto_and_libc_alone():
 def test_the_header_stands_alone(compiler, language):
     if not shutil.which(compiler):
         pytest.skip(f"no {compiler}")
-    subprocess.run([compiler, f"-std={language}", "-pedantic-errors", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x",
-                    "c++" if compiler == "g++" else "c", HEADER], check=True)
+    subprocess.run([compiler, f"-std={language}", "-pedantic-errors", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+                    "-x", "c++" if compiler == "g++" else "c", HEADER], check=True)
 
 
 def test_no_type_of_another_library_is_in_the_header():

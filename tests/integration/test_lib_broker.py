@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The library and a broker that is restarted, killed or not there; the watch; processes that fork; which broker is meant."""
+"""The library and a broker that is restarted, killed or not there; the watch; forking; which broker is meant."""
 import ctypes
 import os
 import select
@@ -223,7 +223,8 @@ def test_S01_no_token_and_no_password_stays_in_memory(broker, place, tmp_path):
                 if (websess_login(w, "alice", line, strlen(line), NULL, s) != 0)
                         return fprintf(stderr, "%s\n", websess_last_error_text()), 3;
                 strcpy(token, websess_session_token(s));
-                if (websess_resolve(w, token, strlen(token), NULL, s) != 0 || websess_rotate(w, token, strlen(token), NULL, s) != 0)
+                if (websess_resolve(w, token, strlen(token), NULL, s) != 0 ||
+                    websess_rotate(w, token, strlen(token), NULL, s) != 0)
                         return 4;
                 strcpy(token, websess_session_token(s));
                 (void) !write(1, token, strlen(token));
@@ -238,7 +239,8 @@ def test_S01_no_token_and_no_password_stays_in_memory(broker, place, tmp_path):
                 return 0;
         }
         """)
-    subprocess.run(["gcc", "-D_GNU_SOURCE", f"-I{ROOT}/include", "-o", program, source, f"-L{BUILD}", "-lwebsess", f"-Wl,-rpath,{BUILD}"], check=True)
+    subprocess.run(["gcc", "-D_GNU_SOURCE", f"-I{ROOT}/include", "-o", program, source, f"-L{BUILD}", "-lwebsess",
+                    f"-Wl,-rpath,{BUILD}"], check=True)
     process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                env={"WEBSESS_SOCKET": str(broker.socket_path)})
     try:

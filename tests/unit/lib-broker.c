@@ -93,7 +93,8 @@ static void append_session(FakeBroker *t, sd_bus_message *m, const char *id, boo
         append_variant(m, "AuthMethods", "as", "pwd otp");
         assert(sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "Level", "u", t->level, "RemoteHost", "s",
                                      "192.0.2.7",
-                                     "UserAgent", "s", "Lynx", "CreatorUid", "u", 33u, "CreatorUnit", "s", "shop.service",
+                                     "UserAgent", "s", "Lynx", "CreatorUid", "u", 33u, "CreatorUnit", "s",
+                                     "shop.service",
                                      "Version", "t", t->version) >= 0);
         assert(sd_bus_message_append(m, "{sv}", "FromTheFuture", "(sb)", "x", 1) >= 0);
         if (with_cookie)

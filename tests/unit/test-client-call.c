@@ -375,6 +375,7 @@ static void test_R7_on_get_and_always_write_more(void **state) {
 
 static void test_R8_what_was_not_written_is_not_said(void **state) {
         Fixture *f = *state;
+        char options[512];
         int64_t x = 0;
         websess *w;
 
@@ -385,6 +386,12 @@ static void test_R8_what_was_not_written_is_not_said(void **state) {
         assert_int_equal(websess_session_set_int64(w, f->s, "a", 2), WEBSESS_E_UNAVAILABLE);
         assert_int_equal(websess_session_get_int64(f->s, "a", &x), 0);
         assert_int_equal(x, 1);
+        /* What failed is not written later, together with something else. */
+        fake_start(f->fake);
+        assert_int_equal(websess_session_set_int64(w, f->s, "c", 1), 0);
+        fake_last(f->fake, NULL, options);
+        assert_string_equal(options, "c;");
+        fake_stop(f->fake);
         assert_int_equal(websess_set_save_mode(w, WEBSESS_SAVE_ON_SAVE, WEBSESS_WRITE_ON_SET), 0);
         assert_int_equal(websess_session_set_int64(w, f->s, "a", 3), 0);
         assert_int_equal(websess_session_save(w, f->s), WEBSESS_E_UNAVAILABLE);
@@ -409,7 +416,13 @@ static void test_R8_a_lost_reply_is_no_conflict(void **state) {
         assert_int_equal(version, fake_version(f->fake));
         assert_int_equal(fake_effects(f->fake, "SetAttributes"), 1);
         assert_int_equal(websess_set_attributes(f->w, "token-1", 7, v, NULL, 0, version - 1, NULL), WEBSESS_E_CONFLICT);
-        /* Sent twice, and in between somebody else's change: that is one. */
+        /* Sent twice, and the session is further on than one change: that is one, even if
+         * the values happen to be there. */
+        assert_int_equal(websess_set_attributes(f->w, "token-1", 7, NULL, NULL, 0, version, NULL), 0);
+        fake_drop_before(f->fake, 1);
+        assert_int_equal(websess_set_attributes(f->w, "token-1", 7, v, NULL, 0, version - 1, NULL), WEBSESS_E_CONFLICT);
+        version = fake_version(f->fake);
+        /* Sent twice, and other values are there. */
         assert_int_equal(websess_values_set_int64(v, "a", 2), 0);
         fake_drop_before(f->fake, 1);
         assert_int_equal(websess_set_attributes(f->w, "token-1", 7, v, NULL, 0, version - 1, NULL), WEBSESS_E_CONFLICT);

@@ -279,7 +279,8 @@ static void test_F6_the_cookie_is_found_and_resolved(void **state) {
         assert_int_equal(websess_set_cookie_name(f->w, "a b"), WEBSESS_E_INVALID_ARGUMENT);
 
         assert_int_equal(websess_cookie_build(out, sizeof(out), "SESSION", "abc", 3, NULL, NULL, 60,
-                                              WEBSESS_COOKIE_SECURE | WEBSESS_COOKIE_HTTP_ONLY | WEBSESS_COOKIE_SAME_SITE_LAX), 0);
+                                              WEBSESS_COOKIE_SECURE | WEBSESS_COOKIE_HTTP_ONLY |
+                                                      WEBSESS_COOKIE_SAME_SITE_LAX), 0);
         assert_non_null(strstr(out, "SESSION=abc"));
         assert_non_null(strstr(out, "Max-Age=60"));
         assert_non_null(strstr(out, "SameSite=Lax"));
