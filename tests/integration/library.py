@@ -12,7 +12,7 @@ import contextlib
 import ctypes
 import os
 
-from world import BUILD
+from world import BUILD, wait_until
 
 P, S, Z = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t
 U32, U64, I64, I = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64, ctypes.c_int
@@ -264,6 +264,17 @@ class Library:
                 os.environ.pop(name, None)
                 if value is not None:
                     os.environ[name] = value
+        # The broker is ready before its name is on the bus, and for one that was never there the library does not wait.
+        if bus and broker.alive:
+            wait_until(lambda: self.answers(), what="the broker's name on the bus")
+
+    def answers(self):
+        try:
+            return bool(self.status())
+        except Outcome as outcome:
+            if outcome.name != "Unavailable":
+                raise
+            return False
 
     def __enter__(self):
         return self
