@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """resolve by Cookie header, and as a CGI program behind nginx's auth_request."""
+import re
 import subprocess
 
 import pytest
 
 from ctl import FORBIDDEN, NO_SESSION, USAGE, Ctl, read_line
+from world import ROOT
 
 SHOP = """
     [Service]
@@ -75,3 +77,16 @@ def test_cgi_takes_no_input(ctl):
     assert process.wait(30) == 0
     process.stdout.close()
     process.stdin.close()
+
+
+def test_the_manual_s_script(ctl, place):
+    """What websessctl(1) says to put behind fcgiwrap, run as fcgiwrap runs it."""
+    manual = (ROOT / "man/websessctl.1").read_text()
+    script = place.path / "websess-auth"
+    script.write_text(re.search(r"^#!/bin/sh\nexec websessctl.*\n", manual, re.M)[0])
+    script.chmod(0o755)
+    token = ctl("create", "-q", "shop", "alice", "-r", "USER").line
+    environment = ctl.environment | {"PATH": f"{place.bin}:/usr/bin:/bin", "HTTP_COOKIE": f"SESSION={token}", "WEBSESS_SERVICE": "shop"}
+    for role, status in ((None, 204), ("USER", 204), ("BUYER", 403)):
+        out = subprocess.run([script], env=environment | ({"WEBSESS_ROLE": role} if role else {}), capture_output=True, check=True).stdout
+        assert out.startswith(f"Status: {status}\r\n".encode())
