@@ -43,7 +43,6 @@
  */
 #ifndef WEBSESS_H
 #define WEBSESS_H
-
 #include <stddef.h>
 #include <stdint.h>
 
@@ -96,7 +95,6 @@ typedef struct websess_values websess_values;           /* names with typed valu
 typedef struct websess_list websess_list;               /* a walk over sessions */
 
 /* Every …_free() and websess_close() takes NULL and returns NULL. */
-
 /* ---- the handle ---- */
 
 /*
@@ -153,7 +151,6 @@ enum {
 /* An empty need asks for a login and no more. */
 int websess_need_new(websess_need **ret);
 websess_need *websess_need_free(websess_need *n);
-
 /* Add a role; any one of those added suffices. The role must be one that the policy names, else resolve answers
  * WEBSESS_E_INVALID_ARGUMENT: a typing error is not a silent 403. */
 int websess_need_role(websess_need *n, const char *role);
@@ -173,7 +170,6 @@ int websess_need_flags(websess_need *n, uint32_t flags);
  * they are large enough. It is empty at first, and after every call that fills it and does not return 0. */
 int websess_session_new(websess_session **ret);
 websess_session *websess_session_free(websess_session *s);
-
 /* Forget what is in it; secrets are wiped. */
 void websess_session_clear(websess_session *s);
 
@@ -206,7 +202,6 @@ int websess_require(const websess_session *s, const websess_need *need);
 /* ---- what a session says ---- */
 
 /* All take NULL and empty values: NULL, 0 or WEBSESS_E_NO_SESSION. */
-
 const char *websess_session_id(const websess_session *s);               /* 32 hex digits; public */
 const char *websess_session_service(const websess_session *s);
 
@@ -225,7 +220,6 @@ const char *websess_session_role(const websess_session *s);
 size_t websess_session_role_count(const websess_session *s);
 const char *websess_session_role_at(const websess_session *s, size_t index);
 int websess_session_has_role(const websess_session *s, const char *role);      /* 1 or 0; knows no AdminRole */
-
 uint64_t websess_session_created(const websess_session *s);
 uint64_t websess_session_last_seen(const websess_session *s);
 uint64_t websess_session_expires(const websess_session *s);             /* the nearer of idle end and lifetime end */
@@ -235,7 +229,6 @@ uint64_t websess_session_auth_time(const websess_session *s);           /* the l
 size_t websess_session_auth_method_count(const websess_session *s);
 const char *websess_session_auth_method_at(const websess_session *s, size_t index);
 uint32_t websess_session_level(const websess_session *s);
-
 const char *websess_session_remote_host(const websess_session *s);      /* "" where none was told; so the next two */
 const char *websess_session_user_agent(const websess_session *s);
 const char *websess_session_creator_unit(const websess_session *s);
@@ -264,18 +257,15 @@ const char *websess_session_set_cookie(const websess_session *s);
 int websess_values_new(websess_values **ret);
 websess_values *websess_values_free(websess_values *v);
 void websess_values_clear(websess_values *v);
-
 size_t websess_values_count(const websess_values *v);
 const char *websess_values_key_at(const websess_values *v, size_t index);      /* NULL beyond the end */
 int websess_values_type(const websess_values *v, const char *key);             /* the letter; 0: no such key */
-
 int websess_values_get_bool(const websess_values *v, const char *key, int *ret);
 int websess_values_get_int64(const websess_values *v, const char *key, int64_t *ret);
 int websess_values_get_double(const websess_values *v, const char *key, double *ret);
 int websess_values_get_string(const websess_values *v, const char *key, const char **ret, size_t *ret_len);
 int websess_values_get_bytes(const websess_values *v, const char *key, const void **ret, size_t *ret_len);
 int websess_values_get_strings(const websess_values *v, const char *key, const char *const **ret, size_t *ret_count);
-
 int websess_values_set_bool(websess_values *v, const char *key, int value);
 int websess_values_set_int64(websess_values *v, const char *key, int64_t value);
 int websess_values_set_double(websess_values *v, const char *key, double value);
@@ -436,7 +426,6 @@ int websess_list_user_prefix(websess_list *l, const char *prefix);
 int websess_list_role(websess_list *l, const char *role);
 int websess_list_limit(websess_list *l, uint64_t limit);        /* how many at most; 0: all */
 int websess_list_after(websess_list *l, const char *cursor);    /* go on where another walk ended */
-
 /* 0: s holds the next session. After an error the walk can be gone on with by calling again. */
 int websess_list_next(websess *w, websess_list *l, websess_session *s);
 
@@ -507,5 +496,4 @@ int websess_dispatch(websess *w);
 #ifdef __cplusplus
 }
 #endif
-
 #endif
