@@ -31,6 +31,8 @@ shift
 rm -rf "$root"/etc/systemd/system/*.wants "$root/var/log/journal" "$root/etc/websess" "$root/var/lib/websess"
 : > "$root/etc/fstab"
 rm -rf "$root/tmp" && mkdir -m 1777 "$root/tmp"
+echo "$1" > "$root/etc/websess-machine"
+shift
 exec systemd-nspawn --quiet --register=no --keep-unit --private-network --link-journal=no --resolv-conf=off --timezone=off \
         --console=pipe -D "$root" "$@"
 """
@@ -57,7 +59,7 @@ def why_not():
 
 
 def nspawn(folder, *arguments):
-    return ["unshare", "--mount", "--propagation=private", "/bin/sh", "-c", START, "sh", str(folder), *arguments]
+    return ["unshare", "--mount", "--propagation=private", "/bin/sh", "-c", START, "sh", str(folder), str(folder), *arguments]
 
 
 class Machine:
@@ -89,6 +91,9 @@ class Machine:
             raise AssertionError(f"the machine did not boot within {BOOT_TIMEOUT} s:\n{self.console_text()}") from None
         finally:
             notify.close()
+        # Users are made and files installed in what comes after this: it must be the machine, and nowhere else.
+        inside = subprocess.run(self.command(["cat", "/etc/websess-machine"]), capture_output=True, text=True).stdout.strip()
+        assert inside == mounts, "commands do not run in the machine that was booted"
 
     def console_text(self):
         self.console.flush()
@@ -97,8 +102,9 @@ class Machine:
     def command(self, arguments, user=None):
         """The command line that runs something in the machine, as root or as one of its users with his own groups."""
         become = ["runuser", "-u", user, "--"] if user else []
-        # An environment of the machine's own, from its root folder.
-        return ["nsenter", "--target", str(self.leader), "--all", "--wdns=/", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+        # The machine's namespaces, and its root folder too: where this runs in a chroot, the namespace's root is another. An environment of
+        # its own.
+        return ["nsenter", "--target", str(self.leader), "--all", "--root", "--wd", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
                 "PYTHONDONTWRITEBYTECODE=1", *become, *map(str, arguments)]
 
     def run(self, *arguments, user=None, input=None, check=True, timeout=TIMEOUT):
