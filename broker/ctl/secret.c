@@ -72,7 +72,8 @@ static int echo_off(int tty, const struct termios *before) {
         return tcsetattr(tty, TCSAFLUSH, &quiet) < 0 ? -errno : 0;
 }
 
-/* Let a signal that came while echo was off do what it does, with the terminal as it was. Comes back after a stop. */
+/* Let a signal that came while echo was off do what it does, with the terminal as it was. After a stop, and where it is
+ * ignored, ask again. */
 static int signal_obey(int tty, const struct termios *before, int number, const char *prompt) {
         sigset_t one;
 
@@ -84,8 +85,6 @@ static int signal_obey(int tty, const struct termios *before, int number, const 
         sigprocmask(SIG_UNBLOCK, &one, NULL);
         /* Still here: the signal is ignored, or it stopped us and somebody let us go on. */
         sigprocmask(SIG_BLOCK, &one, NULL);
-        if (number != SIGTSTP)
-                return -EINTR;
         (void) write_all(tty, prompt);
         return echo_off(tty, before);
 }

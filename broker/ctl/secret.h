@@ -15,8 +15,7 @@ typedef struct Secret {
 
 /*
  * Ask on the terminal, with echo off, when standard input is one; else read standard input to its end. One newline at
- * the end is not part of the secret; everything else is. 0, -ENODATA (nothing there), -EMSGSIZE, -EINTR (a signal ended
- * the question, and the program goes on nevertheless), another negative errno.
+ * the end is not part of the secret; everything else is. 0, -ENODATA (nothing there), -EMSGSIZE, another negative errno.
  */
 int secret_read(Secret *s, const char *prompt);
 
