@@ -49,14 +49,17 @@ static int rotation_tag(const Token *old, const Options *o, uint32_t uid, uint8_
                                             slice((const char *) hash, sizeof(hash)), o->request_id }, 4, out);
 }
 
-/* A lost reply: the token is dead already, but this caller's very request killed it less than a minute ago. */
-static Session *find_rotated(Table *t, Slice text, const Service *service, const uint8_t tag[static RECORD_TAG_SIZE], uint64_t now) {
-        Session *s = table_find_request(t, tag, now);
+/* A lost reply: the token is dead already, or about to be, but this caller's very request killed it less than a minute ago. The id is
+ * the same for good; the newest state says which request was the last. */
+static Session *find_rotated(Table *t, const Token *old, const Service *service, const uint8_t tag[static RECORD_TAG_SIZE], uint64_t now) {
+        Session *s = table_find(t, &old->id);
         Record r;
 
-        if (!s || !session_visible(s))
+        if (!s)
                 return NULL;
-        session_view(s, &r);
+        session_head(s, &r);
+        if (memcmp(r.request_tag, tag, RECORD_TAG_SIZE) != 0 || now > r.request_time + REQUEST_WINDOW_USEC)
+                return NULL;
         return slice_equal(r.service, slice_of(service->name)) ? s : NULL;
 }
 
@@ -97,11 +100,11 @@ int amend_secret(Change *c, Table *t, const Service *service, Slice text, const 
 
         if (options_have(o, OPTION_REQUEST_ID) && token_parse(text.data, text.size, service->token_prefix, strlen(service->token_prefix), &old)) {
                 k = rotation_tag(&old, o, uid, tag);
+                if (k >= 0 && !s)
+                        s = find_rotated(t, &old, service, tag, now->steady);
                 wipe(&old, sizeof(old));
                 if (k < 0)
                         return k;
-                if (!s)
-                        s = find_rotated(t, text, service, tag, now->steady);
         }
 
         if (!s || s->n_removing > 0)

@@ -119,17 +119,26 @@ static bool manages(const Manager *m, BusCall *call, Slice service) {
         return caller_is_root(caller) || (s && access_allows(s, RIGHT_MANAGE, caller));
 }
 
+/* Does it concern this session, and does it count? What is on its way out is ended once more and not counted: the change that ends it
+ * may fail, and this one is not to lean on it. What has ended by time is the sweep's. */
+static bool concerns(const Session *s, uint64_t now, uint64_t *n) {
+        bool lasts = session_lasts(s, now);
+
+        *n += lasts;
+        return lasts || s->n_removing > 0;
+}
+
 static int end_user(Manager *m, BusCall *call, Change *c, User *u, const Ident *except, uint64_t *n) {
+        uint64_t now = manager_now(m).steady;
         Session *s;
         int k;
 
         TAILQ_FOREACH(s, &u->sessions, of_user) {
-                if (s->n_removing > 0 || (except && ident_compare(&s->id, except) == 0) || !may_end(m, call, s))
+                if ((except && ident_compare(&s->id, except) == 0) || !may_end(m, call, s) || !concerns(s, now, n))
                         continue;
                 k = change_remove(c, s, REASON_REVOKED);
                 if (k < 0)
                         return k;
-                (*n)++;
         }
         return 0;
 }
@@ -317,7 +326,7 @@ HANDLER(api_set_roles) {
 static int change_roles(Change *c, const Service *service, Session *s, const Strings *roles) {
         uint64_t version;
 
-        if (service->on_role_change == ON_ROLE_CHANGE_REVOKE)
+        if (service->on_role_change == ON_ROLE_CHANGE_REVOKE || s->n_removing > 0)
                 return change_remove(c, s, REASON_ROLES);
         return amend_roles(c, s, roles, &version);
 }
@@ -357,12 +366,11 @@ HANDLER(api_set_user_roles) {
 
         u = table_find_user(manager->table, slice_of(service->name), user);
         for (Session *s = u ? TAILQ_FIRST(&u->sessions) : NULL; s; s = TAILQ_NEXT(s, of_user)) {
-                if (s->n_removing > 0)
+                if (!concerns(s, manager_now(manager).steady, &p->number))
                         continue;
                 k = change_roles(c, service, s, &roles);
                 if (k < 0)
                         return k;
-                p->number++;
         }
 
         log_roles(call, service, user, p->number);

@@ -18,14 +18,8 @@ int require_known_roles(const Service *s, const Slice *roles, size_t n, Fault *f
 
 /* ---- limits ---- */
 
-/* Does it count: live or about to be, and not about to go? */
 static bool counts(const Session *s, const Session *replaced, uint64_t now) {
-        Record r;
-
-        if (s->dead || s->n_removing > 0 || s == replaced)
-                return false;
-        session_head(s, &r);
-        return verdict_live(&r, now);
+        return s != replaced && session_lasts(s, now);
 }
 
 /* Keep the service's MaxSessions exact: everything that is staged counts. */
@@ -185,7 +179,7 @@ int create_session(Change *c, Table *t, const NewSession *n, const Now *now, Ses
                         return k;
                 r.request_time = now->steady;
                 known = table_find_request(t, r.request_tag, now->steady);
-                if (known)
+                if (known && session_lasts(known, now->steady))
                         return repeat(c, known, ret, ret_token);
         }
 
@@ -199,7 +193,8 @@ int create_session(Change *c, Table *t, const NewSession *n, const Now *now, Ses
 
         if (o->replace_token.size > 0)
                 replaced = secret_find(t, n->service, o->replace_token, false);
-        if (replaced && replaced->n_removing > 0)
+        /* What has ended leaves nothing to keep, even where it is not swept yet. */
+        if (replaced && !session_lasts(replaced, now->steady))
                 replaced = NULL;
         return insert(c, t, n, &r, replaced, now, ret, ret_token, f);
 }

@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+#include "verdict.h"
+
 static void decode(const uint8_t *data, size_t size, uint64_t last_seen, Record *ret) {
         int r;
 
@@ -24,6 +26,15 @@ void session_head(const Session *s, Record *ret) {
                 decode(s->staged, s->staged_size, s->last_seen, ret);
         else
                 decode(s->data, s->size, s->last_seen, ret);
+}
+
+bool session_lasts(const Session *s, uint64_t now) {
+        Record r;
+
+        if (s->dead || s->n_removing > 0)
+                return false;
+        session_head(s, &r);
+        return verdict_live(&r, now);
 }
 
 const char *reason_name(Reason r) {

@@ -49,6 +49,9 @@ void session_view(const Session *s, Record *ret);
 /* What the next change is built upon: the newest staged record, else the committed one. */
 void session_head(const Session *s, Record *ret);
 
+/* Live or about to be, and not about to go: what counts when sessions are counted. */
+bool session_lasts(const Session *s, uint64_t now_steady);
+
 /* Why a session ended; the wire names stand in session_reason(). */
 typedef enum Reason {
         REASON_LOGOUT,
