@@ -44,7 +44,7 @@ class Place:
                 shutil.copy(file, self.bin / file.name, follow_symlinks=True)
         self.users = {}
         self.pam_service("websess", f"""
-            auth required pam_pwdfile.so pwdfile={self.path}/passwords
+            auth required pam_pwdfile.so nodelay pwdfile={self.path}/passwords
             account required pam_permit.so
             """)
         self.user("alice", "correct horse")
