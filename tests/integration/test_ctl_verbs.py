@@ -277,3 +277,12 @@ def test_broker_away(ctl, broker, place):
     gone = Ctl(broker, socket=place.run / "nobody.sock")
     result = gone("--timeout=200ms", "status", status=UNAVAILABLE)
     assert "nobody.sock" in result.err
+
+
+def test_the_system_bus_will_do(broker):
+    ctl = Ctl(broker)
+    del ctl.environment["WEBSESS_SOCKET"]
+    ctl.environment["DBUS_SYSTEM_BUS_ADDRESS"] = broker.bus.address
+    token, session = create(ctl)
+    assert ctl("resolve", "shop", "--json=short", input=token).json["Id"] == session
+    assert ctl("revoke-all", "shop", "--json=short").json == {"Revoked": 1}
