@@ -99,11 +99,14 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call run,CC,$<) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# Written anew only when the flags change: then everything is built again.
+# Written anew only when the flags change: then everything is built again. The first time, say what is missing before a compiler does.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
+	@test -e $@ || printf '#include <%s>\n' $(HEADERS) | $(CC) -DPCRE2_CODE_UNIT_WIDTH=8 -fsyntax-only -x c - 2>/dev/null || \
+		{ echo "No $(CC), or not all the libraries that websess is built from. As root, run:" >&2; echo "  make deps" >&2; exit 1; }
 	@printf '%s\n' $(call quote,$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)) | cmp -s - $@ || \
 		printf '%s\n' $(call quote,$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)) > $@
+HEADERS := stdio.h systemd/sd-bus.h openssl/evp.h lmdb.h bsd/sys/tree.h security/pam_appl.h pcre2.h libpsl.h jansson.h
 quote = '$(subst ','\'',$(1))'
 
 $(ARCHIVES):
@@ -174,7 +177,7 @@ TEST_DEPS += dbus systemd-sysv systemd-container login passwd   # system tests: 
 TEST_DEPS += pamtester libpam-wrapper   # a PAM program to be told what to do; stacks in a folder of their own
 TEST_DEPS += mandoc libxml2-utils shellcheck    # linters
 # To measure it.
-BENCH_DEPS := redis-server libhiredis-dev python3
+BENCH_DEPS := redis-server libhiredis-dev
 
 deps:
 	$(call install-packages,$(DEPS))
@@ -302,7 +305,8 @@ clean:
 	rm -rf build build-*
 
 help:
-	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+	@sed -n '1,2d; /^#/!q; s/^# \{0,1\}//p' Makefile
+	@echo
 	@echo "Targets: all deps demo test | unit sanitized check integration system bench selinux | install uninstall clean"
 
 FORCE:
