@@ -238,3 +238,23 @@ HANDLER(api_touch) {
 
         return bus_call_reply(call, "");
 }
+
+/* What was handed out cannot be taken back, but it can be superseded: see maps_supersede(). */
+HANDLER(api_open_map) {
+        _cleanup_close_ int fd = -EBADF;
+        Manager *manager = userdata;
+        const Service *service;
+        Space *space;
+        int k;
+
+        k = api_service(manager, call, m, RIGHT_MAP, &service, f);
+        if (k != 0)
+                return k;
+        k = table_space(manager->table, slice_of(service->name), &space);
+        if (k < 0)
+                return k;
+        fd = space_open(space);
+        if (fd < 0)
+                return fault(f, FAULT_UNAVAILABLE, "there is no map of \"%s\": %s", service->name, strerror(-fd));
+        return bus_call_reply(call, "h", fd);
+}

@@ -19,6 +19,7 @@ static const BusMethod manager_methods[] = {
         { "Rotate", "ssa{sv}", "service token options", "sa{sv}", "token session", api_rotate, .secret = true },
         { "Logout", "ss", "service token", "", "", api_logout, .secret = true },
         { "Touch", "sas", "service ids", "", "", api_touch },
+        { "OpenMap", "s", "service", "h", "map", api_open_map },
         { "GetSession", "s", "id", "a{sv}", "session", api_get_session },
         { "ListSessions", "a{sv}", "filter", "aa{sv}s", "sessions cursor", api_list_sessions },
         { "RevokeSession", "s", "id", "", "", api_revoke_session },

@@ -28,6 +28,7 @@ HANDLER(api_set_attributes);
 HANDLER(api_rotate);
 HANDLER(api_logout);
 HANDLER(api_touch);
+HANDLER(api_open_map);
 
 /* api-list.c: looking */
 HANDLER(api_get_session);

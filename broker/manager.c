@@ -16,6 +16,7 @@
 #include "api.h"
 #include "cleanup.h"
 #include "log.h"
+#include "manager-maps.h"
 #include "sockets.h"
 #include "span.h"
 
@@ -69,6 +70,7 @@ int manager_reload(Manager *m, Fault *f) {
         if (r == 0) {
                 policy_unref(m->policy);
                 m->policy = p;
+                maps_supersede(m);
                 auth = auth_options(m, NULL);
                 authenticator_set_options(m->authenticator, &auth);
                 limits = bus_limits(m);
@@ -132,6 +134,7 @@ static int on_mark(sd_event_source *source, uint64_t usec, void *userdata) {
         Manager *m = userdata;
 
         write_mark(m);
+        maps_collect(m);
         manager_update_status(m);
         (void) sd_event_source_set_time(source, usec + MARK_EVERY_USEC);
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -220,7 +223,11 @@ static int open_store(Manager *m, Fault *f) {
         m->steady = steady_from_mark(marked ? &mark : NULL, boot_id, now.realtime, now.boottime);
         l.now = manager_now(m).steady;
 
-        r = table_new(&m->table, m->store, l.now, &api_events, m);
+        maps_start(m);
+        r = table_new(&m->table, &(TableOptions) {
+                .store = m->store, .lifeline = m->lifeline, .map_max_bytes = s->map_max_bytes, .now_steady = l.now,
+                .facts = maps_facts, .events = api_events, .userdata = m,
+        });
         if (r < 0)
                 return r;
         r = store_load(m->store, load_one, &l);
@@ -456,6 +463,7 @@ Manager *manager_free(Manager *m) {
         m->bus = bus_free(m->bus);
         m->store = store_free(m->store);
         table_free(m->table);
+        lifeline_free(m->lifeline);
         policy_unref(m->policy);
         sd_event_unref(m->event);
         free(m->configuration_directory);

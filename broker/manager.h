@@ -25,6 +25,8 @@ typedef struct Manager {
         Store *store;
         sd_event_source *store_source, *store_mark_source, *clock_source, *drain_source;
         Steady steady;
+        Lifeline *lifeline;             /* NULL: the kernel cannot do it, so there are no maps */
+        uint64_t time_namespace;
         Table *table;
         Sweep *sweep;
         Accounts *accounts;

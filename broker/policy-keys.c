@@ -28,6 +28,7 @@ static const KeyRange positive_count = { 1, 1000000 };
 static const KeyRange helper_count = { 1, 256 };        /* the socket's MaxConnections= */
 static const KeyRange store_size = { UINT64_C(1) << 20, 16384 * GIB };
 static const KeyRange reserve_size = { UINT64_C(1) << 16, GIB };
+static const KeyRange map_size = { UINT64_C(1) << 16, 16384 * GIB };
 static const KeyRange queue_size = { UINT64_C(1) << 18, 4 * GIB };      /* at least one message */
 
 /* A file of /etc/pam.d: what may name a service of ours may name one of PAM's. */
@@ -94,6 +95,7 @@ _Static_assert(sizeof(service_keys) / sizeof(service_keys[0]) <= SERVICE_KEYS_MA
 const Key settings_keys[] = {
         { "Store",  "MaxSize",               parse_size,     SETTING(store_max_bytes),          "16G",  &store_size },
         { "Store",  "Reserve",               parse_size,     SETTING(store_reserve_bytes),      "4M",   &reserve_size },
+        { "Map",    "MaxSize",               parse_size,     SETTING(map_max_bytes),            "64G",  &map_size },
         { "Limits", "MaxConnections",        parse_unsigned, SETTING(max_connections),          "4096", &positive_count },
         { "Limits", "MaxConnectionsPerUser", parse_unsigned, SETTING(max_connections_per_user), "1024", &positive_count },
         { "Limits", "MaxPendingPerUser",     parse_unsigned, SETTING(max_pending_per_user),     "4096", &positive_count },

@@ -17,6 +17,7 @@ typedef struct Session Session;
 typedef struct User User;
 typedef struct Owner Owner;
 typedef struct Request Request;
+typedef struct Space Space;
 
 struct Session {
         Ident id;
@@ -29,14 +30,17 @@ struct Session {
         Owner *owner;                   /* NULL without a real uid */
         Owner *creator;
         Request *request;               /* NULL: no request to recognise again */
-        uint8_t *data;                  /* committed record; NULL while its creation is not committed */
+        Space *space;
+        const uint8_t *data;            /* committed record, in the space; NULL while its creation is not committed */
         uint8_t *staged;                /* newest staged record, borrowed from its change; NULL: none */
         uint64_t last_seen;             /* steady clock; ahead of the record's, which follows by and by */
         uint32_t size, staged_size;
+        uint32_t cell;                  /* where the map has it; 0: not in the map */
         uint32_t n_staged;              /* changes in flight that name this session */
         uint32_t n_removing;            /* removals among them: nothing more may be staged upon it */
         bool dead : 1;                  /* removed, or never came to be */
         bool is_touched : 1;
+        bool on_heap : 1;               /* data is not in the map's memory */
 };
 
 static inline bool session_visible(const Session *s) {

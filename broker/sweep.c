@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "change.h"
 #include "cleanup.h"
@@ -26,13 +27,18 @@ DEFINE_CLEANUP(Sweep *, sweep_free)
 
 /* ---- touches ---- */
 
-static int put_touch(StoreChange *c, Session *s) {
+/* What is committed, with the present last_seen. The record in memory stays as it is: readers look at it. */
+static int put_touch(StoreChange *c, const Session *s) {
+        _cleanup_free_ uint8_t *copy = malloc(s->size);
         int r;
 
-        r = record_set_last_seen(s->data, s->size, s->last_seen);
+        if (!copy)
+                return -ENOMEM;
+        memcpy(copy, s->data, s->size);
+        r = record_set_last_seen(copy, s->size, s->last_seen);
         if (r < 0)
                 return r;
-        return store_change_put(c, &s->id, s->data, s->size);
+        return store_change_put(c, &s->id, copy, s->size);
 }
 
 /* A session with a change on its way stays on the list: a touch of what is committed now would be overtaken by that change, or worse, come

@@ -52,24 +52,77 @@ Slice user_name(const User *u) {
         return slice(u->text + u->service_size, u->name_size);
 }
 
-int table_new(Table **ret, Store *store, uint64_t now, const TableEvents *events, void *userdata) {
+int table_new(Table **ret, const TableOptions *o) {
         Table *t = calloc(1, sizeof(*t));
 
         if (!t)
                 return -ENOMEM;
 
-        t->store = store;
-        t->events = *events;
-        t->userdata = userdata;
+        t->store = o->store;
+        t->lifeline = o->lifeline;
+        t->map_max_bytes = o->map_max_bytes;
+        t->facts = o->facts;
+        t->events = o->events;
+        t->userdata = o->userdata;
         RB_INIT(&t->sessions);
         RB_INIT(&t->users);
         RB_INIT(&t->owners);
         RB_INIT(&t->requests);
         TAILQ_INIT(&t->requests_by_time);
         TAILQ_INIT(&t->touched);
-        wheel_init(&t->wheel, now / USEC_PER_SEC);
+        LIST_INIT(&t->spaces);
+        wheel_init(&t->wheel, o->now_steady / USEC_PER_SEC);
+
         *ret = t;
         return 0;
+}
+
+/* ---- spaces ---- */
+
+static void walk_space(void *userdata, Space *space, SpaceEach each) {
+        Table *t = userdata;
+        Slice service = space_service(space);
+        Session *s;
+
+        for (User *u = table_first_user(t, service, slice("", 0)); u && slice_equal(user_service(u), service); u = table_next_user(u))
+                TAILQ_FOREACH(s, &u->sessions, of_user)
+                        if (session_visible(s))
+                                each(space, s);
+}
+
+int table_space(Table *t, Slice service, Space **ret) {
+        TableSpace *e;
+        MapFacts facts;
+        int r;
+
+        LIST_FOREACH(e, &t->spaces, link)
+                if (slice_equal(space_service(e->space), service)) {
+                        *ret = e->space;
+                        return 0;
+                }
+
+        e = calloc(1, sizeof(*e));
+        if (!e)
+                return -ENOMEM;
+        facts = t->facts ? t->facts(t->userdata, service) : (MapFacts) { .service = service };
+        r = space_new(&e->space, &(SpaceOptions) { t->lifeline, t->map_max_bytes, walk_space, t }, &facts);
+        if (r < 0) {
+                free(e);
+                return r;
+        }
+        LIST_INSERT_HEAD(&t->spaces, e, link);
+        *ret = e->space;
+        return 0;
+}
+
+static void free_spaces(Table *t) {
+        TableSpace *e;
+
+        while ((e = LIST_FIRST(&t->spaces))) {
+                LIST_REMOVE(e, link);
+                space_free(e->space);
+                free(e);
+        }
 }
 
 /* ---- users and owners come and go with their sessions ---- */
@@ -102,15 +155,19 @@ User *table_find_user(Table *t, Slice service, Slice name) {
 
 static User *get_user(Table *t, Slice service, Slice name) {
         User *u = table_find_user(t, service, name);
+        Space *space;
 
         if (u)
                 return u;
 
+        if (table_space(t, service, &space) < 0)
+                return NULL;
         u = malloc(sizeof(*u) + service.size + name.size);
         if (!u)
                 return NULL;
 
         TAILQ_INIT(&u->sessions);
+        u->space = space;
         u->service_size = (uint16_t) service.size;
         u->name_size = (uint16_t) name.size;
         memcpy(u->text, service.data, service.size);
@@ -265,7 +322,8 @@ static void detach(Table *t, Session *s) {
 }
 
 static void session_free(Session *s) {
-        free(s->data);
+        if (s->data)
+                space_drop(s->space, s);
         free(s);
 }
 
@@ -286,6 +344,7 @@ int table_add(Table *t, const Record *r, Session **ret) {
         s->user = get_user(t, r->service, r->user);
         if (!s->user)
                 goto fail;
+        s->space = s->user->space;
         TAILQ_INSERT_TAIL(&s->user->sessions, s, of_user);
 
         s->creator = get_owner(t, r->creator_uid);
@@ -317,8 +376,10 @@ void table_remove(Table *t, Session *s) {
         if (s->dead)
                 return;
 
-        if (s->data)
+        if (s->data) {
                 t->n_visible--;
+                space_hide(s->space, s);
+        }
         detach(t, s);
         s->dead = true;
         if (s->n_staged == 0)
@@ -333,19 +394,24 @@ void table_release(Session *s) {
 int table_set_record(Table *t, Session *s, uint8_t *data, size_t size) {
         bool first = !s->data;
         Record r;
-        int k;
+        int k, index;
 
-        free(s->data);
-        s->data = data;
-        s->size = (uint32_t) size;
+        k = record_decode_trusted(data, size, &r);
+        if (k < 0) {
+                free(data);
+                return k;
+        }
+        if (r.last_seen > s->last_seen)
+                s->last_seen = r.last_seen;
+        else
+                r.last_seen = s->last_seen;
 
-        session_view(s, &r);
-        s->last_seen = r.last_seen;
+        index = index_request(t, s, &r);
+        table_arm(t, s, &r);
+        space_put(s->space, s, data, size);
         if (first)
                 t->n_visible++;
-        k = index_request(t, s, &r);
-        table_arm(t, s, &r);
-        return k;
+        return index;
 }
 
 int table_load(Table *t, const Ident *id, const void *data, size_t size, uint64_t now) {
@@ -403,6 +469,7 @@ void table_touch(Table *t, Session *s, uint64_t now, uint64_t touch_usec) {
 
         /* The timer is not moved: when it fires, the sweep sees that the end has moved and arms it anew. */
         s->last_seen = now;
+        space_touch(s->space, s);
         if (!s->is_touched)
                 TAILQ_INSERT_TAIL(&t->touched, s, touched);
         s->is_touched = true;
@@ -418,6 +485,7 @@ Table *table_free(Table *t) {
                 s->n_staged = 0;
                 table_remove(t, s);
         }
+        free_spaces(t);
         free(t);
         return NULL;
 }

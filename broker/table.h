@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "session.h"
+#include "space.h"
 #include "steady.h"
 #include "store.h"
 
@@ -20,6 +21,7 @@ typedef TAILQ_HEAD(SessionList, Session) SessionList;
 struct User {
         RB_ENTRY(User) link;
         SessionList sessions;
+        Space *space;
         uint16_t service_size, name_size;
         char text[];            /* service, then name */
 };
@@ -46,6 +48,15 @@ typedef RB_HEAD(UserTree, User) UserTree;
 typedef RB_HEAD(OwnerTree, Owner) OwnerTree;
 typedef RB_HEAD(RequestTree, Request) RequestTree;
 
+/* The space of one service. */
+typedef struct TableSpace {
+        LIST_ENTRY(TableSpace) link;
+        Space *space;
+} TableSpace;
+
+/* What the maps need to know of the policy. A service that is not in it has facts all the same: its sessions are kept. */
+typedef MapFacts (*TableFacts)(void *userdata, Slice service);
+
 /* Told about what became true; called after the commit, before the change's own callback. removed's record is still readable. */
 typedef struct TableEvents {
         void (*added)(void *userdata, Session *s);
@@ -62,6 +73,10 @@ typedef struct Table {
         TAILQ_HEAD(, Request) requests_by_time;
         Wheel wheel;
         SessionList touched;            /* last_seen is ahead of what the store has */
+        LIST_HEAD(, TableSpace) spaces;
+        Lifeline *lifeline;             /* borrowed; NULL: no maps */
+        uint64_t map_max_bytes;
+        TableFacts facts;
         IdentSource idents;
         uint64_t n_visible;
         uint64_t n_changes;             /* in flight */
@@ -69,7 +84,17 @@ typedef struct Table {
         void *userdata;
 } Table;
 
-int table_new(Table **ret, Store *store, uint64_t now_steady, const TableEvents *events, void *userdata);
+typedef struct TableOptions {
+        Store *store;                   /* borrowed */
+        Lifeline *lifeline;             /* borrowed; NULL: no maps */
+        uint64_t map_max_bytes;
+        uint64_t now_steady;
+        TableFacts facts;               /* NULL: none are needed, since there are no maps */
+        TableEvents events;
+        void *userdata;
+} TableOptions;
+
+int table_new(Table **ret, const TableOptions *options);
 Table *table_free(Table *t);
 
 /* A record of the database. 0, or a negative errno; -EBADMSG for a damaged one, which is not taken. */
@@ -87,6 +112,9 @@ Owner *table_find_owner(Table *t, uid_t uid);
 uint64_t table_created_by(Table *t, uid_t uid);
 Session *table_find_request(Table *t, const uint8_t tag[static RECORD_TAG_SIZE], uint64_t now_steady);
 
+/* The space of a service; made when it is first needed. 0 or a negative errno. */
+int table_space(Table *t, Slice service, Space **ret);
+
 Slice user_service(const User *u);
 Slice user_name(const User *u);
 
@@ -103,4 +131,4 @@ void table_arm(Table *t, Session *s, const Record *r);
 int table_add(Table *t, const Record *r, Session **ret);        /* a session whose creation is staged */
 void table_remove(Table *t, Session *s);                        /* out of all indexes; freed once nothing staged names it */
 void table_release(Session *s);                                 /* a staged change no longer names it */
-int table_set_record(Table *t, Session *s, uint8_t *data, size_t size);         /* takes data; mends indexes and timer */
+int table_set_record(Table *t, Session *s, uint8_t *data, size_t size);         /* takes data; publishes it; mends indexes and timer */

@@ -21,6 +21,7 @@ typedef struct World {
         char *directory;
         Policy *policy;
         Store *store;
+        Lifeline *lifeline;
         Table *table;
         Now now;
         unsigned added, removed, failed;
@@ -68,8 +69,11 @@ static void open_world(World *w, const char *policy, uint64_t max_bytes) {
         assert_int_equal(policy_load(&w->policy, template, &f), 0);
 
         assert_int_equal(store_open(&w->store, &(StoreOptions) { .directory = template, .max_bytes = max_bytes, .reserve_bytes = 65536 }, &f), 0);
-        assert_int_equal(table_new(&w->table, w->store, w->now.steady,
-                                   &(TableEvents) { on_added, on_removed, on_failed }, w), 0);
+        assert_int_equal(lifeline_new(&w->lifeline, offsetof(MapHeader, owner)), 0);
+        assert_int_equal(table_new(&w->table, &(TableOptions) {
+                .store = w->store, .now_steady = w->now.steady, .events = { on_added, on_removed, on_failed }, .userdata = w,
+                .lifeline = w->lifeline,
+        }), 0);
         assert_int_equal(store_start(w->store), 0);
 }
 
@@ -79,6 +83,7 @@ static void close_world(World *w) {
         store_drain(w->store);
         w->store = store_free(w->store);
         table_free(w->table);
+        lifeline_free(w->lifeline);
         policy_unref(w->policy);
         snprintf(command, sizeof(command), "rm -rf '%s'", w->directory);
         assert_int_equal(system(command), 0);

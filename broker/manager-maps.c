@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* The manager's part in the maps. Reads the policy and the spaces of the table. */
+#include "manager-maps.h"
+
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include "log.h"
+
+MapFacts maps_facts(void *userdata, Slice service) {
+        const Manager *m = userdata;
+        const Service *s = policy_find(m->policy, service);
+        MapFacts f = { .service = service, .clock_offset = m->steady.offset, .time_namespace = m->time_namespace };
+
+        if (s) {
+                f.touch_usec = s->touch_usec;
+                f.token_prefix = slice_of(s->token_prefix);
+                f.admin_role = slice_of(s->admin_role);
+        }
+        return f;
+}
+
+/* Without maps every look-up is a call: slower, and right. */
+void maps_start(Manager *m) {
+        struct stat st;
+        int r;
+
+        if (stat("/proc/self/ns/time", &st) == 0)
+                m->time_namespace = st.st_ino;
+        r = lifeline_new(&m->lifeline, offsetof(MapHeader, owner));
+        if (r < 0)
+                log_error(r, "Readers could not notice a dead broker, so there are no maps");
+}
+
+/* A policy that is new may have taken a right away, or changed what a reader goes by: every reader asks again. */
+void maps_supersede(Manager *m) {
+        TableSpace *e;
+
+        LIST_FOREACH(e, &m->table->spaces, link) {
+                MapFacts f = maps_facts(m, space_service(e->space));
+
+                space_supersede(e->space, &f, manager_now(m).boottime);
+        }
+}
+
+void maps_collect(Manager *m) {
+        TableSpace *e;
+
+        LIST_FOREACH(e, &m->table->spaces, link)
+                space_collect(e->space, manager_now(m).boottime);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One map (websess-map.h), written: the memory, runs of cells, chains of buckets, sequences. Knows records as bytes and sessions not at all.
+ * One writer; readers are everywhere.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lifeline.h"
+#include "record.h"
+#include "websess-map.h"
+
+typedef struct Map Map;
+
+/* What readers need to know of the policy; constant for the life of a map. */
+typedef struct MapFacts {
+        uint64_t touch_usec, clock_offset, time_namespace;
+        Slice service, token_prefix, admin_role;
+} MapFacts;
+
+/* A map with room for about n_buckets sessions and for n_cells cells, of which only those in use cost memory. Sealed against growing, shrinking and
+ * further seals, mode 0400. It is not ready for readers before map_publish(). */
+int map_new(Map **ret, Lifeline *lifeline, const MapFacts *facts, uint64_t generation, uint32_t n_buckets, uint32_t n_cells);
+Map *map_free(Map *m);                  /* unmaps ours; readers keep theirs */
+
+void map_publish(Map *m);
+void map_supersede(Map *m);             /* readers ask the broker from now on */
+void map_punch(Map *m);                 /* give the memory of buckets and cells back; only when superseded */
+void map_set_flags(Map *m, uint32_t flags);
+int map_open(const Map *m);             /* a new descriptor, read-only for good */
+
+/* Put a record into the map. *cell is where it lies: 0 for a new session. Returns the record's place in the map, which is then where the
+ * broker reads it too; NULL when the map is full (nothing was changed) . A record that is larger than a run gets a stub that says "ask the broker"
+ * and also returns NULL, with *cell set. */
+const uint8_t *map_put(Map *m, const Ident *id, const void *record, size_t size, uint64_t last_seen, uint32_t *cell);
+/* Take it out of its chain: no reader finds it any more. Its bytes stay as they are until map_release(). */
+void map_unlink(Map *m, const Ident *id, uint32_t cell);
+void map_release(Map *m, uint32_t cell);        /* of an unlinked one: its cells may be used again */
+bool map_contains(const Map *m, const void *p); /* does p point into its cells? */
+void map_touch(Map *m, uint32_t cell, uint64_t last_seen);
+
+uint64_t map_used_bytes(const Map *m);
+uint64_t map_live_cells(const Map *m);
+uint64_t map_generation(const Map *m);
+uint64_t map_sessions(const Map *m);
+bool map_is_crowded(const Map *m);      /* more sessions than buckets: a larger one would be faster */
+uint32_t map_n_buckets(const Map *m);

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* Which record lies where, and when a map makes room for the next. Owns the maps and the records on the heap. */
+#include "space.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "span.h"
+
+#define BUCKETS_FIRST 1024u
+#define BUCKETS_MAX (1u << 25)
+#define CELLS_PER_BUCKET 8u             /* at first; what is not used costs no memory */
+#define GRACE_USEC (60 * USEC_PER_SEC)  /* a reader that was stopped in the middle of a look-up finds the old map whole for this long */
+
+typedef struct Old {
+        STAILQ_ENTRY(Old) link;
+        Map *map;
+        uint64_t since;                 /* CLOCK_BOOTTIME */
+} Old;
+
+struct Space {
+        SpaceOptions options;
+        Map *map;                       /* NULL: none */
+        STAILQ_HEAD(, Old) old;
+        MapFacts facts;
+        char *texts;                    /* the facts' slices point in here */
+        uint64_t generation;
+        bool incomplete;
+        bool left_behind;               /* a session's record could not be moved out of the map before this one */
+};
+
+DEFINE_CLEANUP(Space *, space_free)
+
+/* ---- facts ---- */
+
+static char *keep_slice(char *p, Slice *s) {
+        if (s->size > 0)
+                memcpy(p, s->data, s->size);
+        s->data = p;
+        return p + s->size;
+}
+
+static int keep_facts(Space *sp, const MapFacts *f) {
+        MapFacts copy = *f;
+        char *texts = malloc(f->service.size + f->token_prefix.size + f->admin_role.size + 1);
+
+        if (!texts)
+                return -ENOMEM;
+        keep_slice(keep_slice(keep_slice(texts, &copy.service), &copy.token_prefix), &copy.admin_role);
+        free(sp->texts);
+        sp->texts = texts;
+        sp->facts = copy;
+        return 0;
+}
+
+Slice space_service(const Space *sp) {
+        return sp->facts.service;
+}
+
+/* ---- maps come and go ---- */
+
+static int make_map(Space *sp, uint32_t n_buckets, uint64_t n_cells, Map **ret) {
+        uint64_t max = sp->options.max_bytes ? sp->options.max_bytes / MAP_CELL_SIZE : UINT32_MAX - 1;
+
+        if (!sp->options.lifeline)
+                return -EOPNOTSUPP;
+        if (n_buckets > BUCKETS_MAX)
+                n_buckets = BUCKETS_MAX;
+        return map_new(ret, sp->options.lifeline, &sp->facts, ++sp->generation, n_buckets, (uint32_t) (n_cells < max ? n_cells : max));
+}
+
+/* A map that still holds a record of ours, or that cannot be remembered, keeps its memory for good. */
+static void retire(Space *sp, Map *m, bool still_used, uint64_t now) {
+        Old *o;
+
+        if (!m)
+                return;
+        map_supersede(m);
+        o = still_used ? NULL : calloc(1, sizeof(*o));
+        if (!o)
+                return;
+        o->map = m;
+        o->since = now;
+        STAILQ_INSERT_TAIL(&sp->old, o, link);
+}
+
+static bool to_heap(Session *s) {
+        uint8_t *copy = malloc(s->size);
+
+        if (!copy)
+                return false;
+        memcpy(copy, s->data, s->size);
+        s->data = copy;
+        s->on_heap = true;
+        return true;
+}
+
+static void set_incomplete(Space *sp) {
+        sp->incomplete = true;
+        if (sp->map)
+                map_set_flags(sp->map, MAP_INCOMPLETE);
+}
+
+/* Fill the present map with a session that is somewhere else: on the heap, or in a map before this one. */
+static void move_in(Space *sp, Session *s) {
+        const uint8_t *p, *data = s->data;
+
+        s->cell = 0;
+        p = sp->map ? map_put(sp->map, &s->id, data, s->size, s->last_seen, &s->cell) : NULL;
+        if (p) {
+                if (s->on_heap)
+                        free((void *) (uintptr_t) data);
+                s->data = p;
+                s->on_heap = false;
+        } else if (!s->on_heap && !to_heap(s))
+                sp->left_behind = true;
+        if (s->cell == 0)
+                set_incomplete(sp);
+}
+
+/* Every session moves into a new map; then it takes the old one's place. Without one, the heap does. */
+static void replace_map(Space *sp, uint32_t n_buckets, uint64_t n_cells, uint64_t now) {
+        Map *old = sp->map, *new = NULL;
+
+        (void) make_map(sp, n_buckets, n_cells, &new);
+        sp->map = new;
+        sp->incomplete = sp->left_behind = false;
+        sp->options.walk(sp->options.userdata, sp, move_in);
+        if (new)
+                map_publish(new);
+        retire(sp, old, sp->left_behind, now);
+}
+
+static uint64_t cells_wanted(const Space *sp, uint32_t n_buckets) {
+        uint64_t twice = sp->map ? map_live_cells(sp->map) * 2 : 0, first = (uint64_t) n_buckets * CELLS_PER_BUCKET;
+
+        return twice > first ? twice : first;
+}
+
+static bool may_grow(const Space *sp) {
+        return !sp->options.max_bytes || map_live_cells(sp->map) * 2 * MAP_CELL_SIZE <= sp->options.max_bytes;
+}
+
+static void grow(Space *sp) {
+        uint32_t n = map_n_buckets(sp->map) * (map_is_crowded(sp->map) ? 2 : 1);
+        struct timespec ts;
+
+        clock_gettime(CLOCK_BOOTTIME, &ts);
+        replace_map(sp, n, cells_wanted(sp, n), (uint64_t) ts.tv_sec * USEC_PER_SEC);
+}
+
+void space_supersede(Space *sp, const MapFacts *facts, uint64_t now) {
+        uint32_t n = sp->map ? map_n_buckets(sp->map) : BUCKETS_FIRST;
+
+        /* without memory for the new facts there is no map: the old ones must not be believed any longer */
+        if (keep_facts(sp, facts) < 0)
+                sp->options.lifeline = NULL;
+        replace_map(sp, n, cells_wanted(sp, n), now);
+}
+
+void space_collect(Space *sp, uint64_t now) {
+        Old *o;
+
+        while ((o = STAILQ_FIRST(&sp->old)) && now > o->since + GRACE_USEC) {
+                STAILQ_REMOVE_HEAD(&sp->old, link);
+                map_punch(o->map);
+                map_free(o->map);
+                free(o);
+        }
+}
+
+/* ---- life ---- */
+
+int space_new(Space **ret, const SpaceOptions *options, const MapFacts *facts) {
+        _cleanup_(space_freep) Space *sp = calloc(1, sizeof(*sp));
+        int r;
+
+        if (!sp)
+                return -ENOMEM;
+        STAILQ_INIT(&sp->old);
+        sp->options = *options;
+        r = keep_facts(sp, facts);
+        if (r < 0)
+                return r;
+        r = make_map(sp, BUCKETS_FIRST, BUCKETS_FIRST * CELLS_PER_BUCKET, &sp->map);
+        if (r < 0 && r != -EOPNOTSUPP)
+                return r;
+        if (sp->map)
+                map_publish(sp->map);
+
+        *ret = TAKE_PTR(sp);
+        return 0;
+}
+
+Space *space_free(Space *sp) {
+        Old *o;
+
+        if (!sp)
+                return NULL;
+        while ((o = STAILQ_FIRST(&sp->old))) {
+                STAILQ_REMOVE_HEAD(&sp->old, link);
+                map_free(o->map);
+                free(o);
+        }
+        map_free(sp->map);
+        free(sp->texts);
+        free(sp);
+        return NULL;
+}
+
+/* ---- sessions ---- */
+
+static const uint8_t *put(Space *sp, Session *s, const uint8_t *data, size_t size) {
+        uint32_t before = s->cell;
+        const uint8_t *p = map_put(sp->map, &s->id, data, size, s->last_seen, &s->cell);
+
+        if (p || s->cell != before || size > MAP_RUN_MAX * MAP_CELL_SIZE - MAP_SLOT_HEADER_SIZE)
+                return p;
+        if (!may_grow(sp)) {
+                /* what the map still says of this session is out of date */
+                if (s->cell) {
+                        map_unlink(sp->map, &s->id, s->cell);
+                        map_release(sp->map, s->cell);
+                        s->cell = 0;
+                }
+                set_incomplete(sp);
+                return NULL;
+        }
+        grow(sp);
+        return sp->map ? map_put(sp->map, &s->id, data, size, s->last_seen, &s->cell) : NULL;
+}
+
+void space_put(Space *sp, Session *s, uint8_t *data, size_t size) {
+        const uint8_t *p = NULL;
+
+        if (sp->map) {
+                if (map_is_crowded(sp->map) && map_n_buckets(sp->map) < BUCKETS_MAX && may_grow(sp))
+                        grow(sp);
+                p = put(sp, s, data, size);
+        }
+
+        if (s->on_heap)
+                free((void *) (uintptr_t) s->data);
+        s->on_heap = !p;
+        s->data = p ? p : data;
+        s->size = (uint32_t) size;
+        if (p)
+                free(data);
+}
+
+void space_hide(Space *sp, Session *s) {
+        if (!s->cell)
+                return;
+        map_unlink(sp->map, &s->id, s->cell);
+        if (s->on_heap) {
+                map_release(sp->map, s->cell);
+                s->cell = 0;
+        }
+}
+
+/* A map that was replaced since the session was hidden took the session's cells with it. */
+void space_drop(Space *sp, Session *s) {
+        if (s->on_heap)
+                free((void *) (uintptr_t) s->data);
+        else if (s->cell && sp->map && map_contains(sp->map, s->data))
+                map_release(sp->map, s->cell);
+        s->data = NULL;
+        s->cell = 0;
+}
+
+void space_touch(Space *sp, const Session *s) {
+        if (s->cell)
+                map_touch(sp->map, s->cell, s->last_seen);
+}
+
+int space_open(const Space *sp) {
+        return sp->map ? map_open(sp->map) : -EOPNOTSUPP;
+}
+
+void space_status(const Space *sp, SpaceStatus *out) {
+        *out = (SpaceStatus) { .incomplete = sp->incomplete };
+        if (!sp->map)
+                return;
+        out->has_map = true;
+        out->sessions = map_sessions(sp->map);
+        out->bytes = map_used_bytes(sp->map);
+        out->generation = map_generation(sp->map);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The committed records of one service, in memory once: for the broker itself and for every reader of the service's map. A session's
+ * data points in here; a record that is too large, or for which there is no room, is on the heap instead, and the map says "ask the broker".
+ * One writer: the event loop.
+ */
+#pragma once
+
+#include "map-writer.h"
+#include "session.h"
+
+/* Calls each for every visible session of the space, so that a new map can be filled. */
+typedef void (*SpaceEach)(Space *space, Session *s);
+typedef void (*SpaceWalk)(void *userdata, Space *space, SpaceEach each);
+
+typedef struct SpaceOptions {
+        Lifeline *lifeline;             /* NULL: there are no maps, everything is on the heap */
+        uint64_t max_bytes;             /* of one map; 0: no limit */
+        SpaceWalk walk;
+        void *userdata;
+} SpaceOptions;
+
+int space_new(Space **ret, const SpaceOptions *options, const MapFacts *facts);
+Space *space_free(Space *sp);           /* its sessions are gone already */
+
+/* Make data (malloc'ed, taken over) the session's committed record, for everybody at once. Cannot fail: what finds no room stays on the heap. */
+void space_put(Space *sp, Session *s, uint8_t *data, size_t size);
+/* No reader finds the session any more; the broker can still read its record. */
+void space_hide(Space *sp, Session *s);
+/* Let go of a hidden session's record. */
+void space_drop(Space *sp, Session *s);
+void space_touch(Space *sp, const Session *s);          /* publish s->last_seen */
+
+/* A new map in place of this one, with these facts: the policy changed, or somebody lost the right to the old one. */
+void space_supersede(Space *sp, const MapFacts *facts, uint64_t now_boottime);
+/* Let go of maps that were superseded long ago. */
+void space_collect(Space *sp, uint64_t now_boottime);
+
+int space_open(const Space *sp);        /* a new read-only descriptor of the map; -EOPNOTSUPP when there is none */
+
+typedef struct SpaceStatus {
+        uint64_t sessions, bytes, generation;
+        bool has_map, incomplete;
+} SpaceStatus;
+void space_status(const Space *sp, SpaceStatus *out);
+Slice space_service(const Space *sp);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The map: how the broker publishes the sessions of one service in shared memory, and how a reader finds one there without a lock or a
+ * system call. Layout and protocol only; broker/map-writer.c writes, lib/map-read.c reads.
+ *
+ *   offset 0              MapHeader, one page
+ *   buckets_offset        n_buckets MapBucket, a power of two of them
+ *   cells_offset          n_cells cells of MAP_CELL_SIZE bytes; a session has a run of them: MapSlot, then the record (lib/core/record.h)
+ *
+ * All words are in the byte order of the machine (the memory never leaves it), except for the record, which is as on disk. A session is in the chain of
+ * bucket map_bucket(id). Links are the number of a run's first cell plus one, so that 0 is the end.
+ *
+ * Protocol. There is one writer. Every change to a chain or to what a slot of it holds happens between two increments of the
+ * bucket's sequence, which is odd in between (a sequence lock, see Boehm, "Can seqlocks get along with programming language memory models?",
+ * MSPC 2012). A slot that leaves a chain and enters another changes both sequences, so a reader that has been led astray sees it. A reader
+ *
+ *   1. reads the bucket's sequence (acquire); odd or 0: again, after a few times ask the broker;
+ *   2. walks the chain, no further than MAP_CHAIN_MAX links, every link checked; copies the slot it finds by relaxed loads;
+ *   3. fence (acquire), reads the sequence again; another value: from 1;
+ *   4. reads `owner` and `state` of the header (acquire): a dead owner or a state other than MAP_LIVE: ask the broker.
+ *
+ * Only then is what was found believed: a copy, or a miss. What was true at step 1 to 3 was true in the broker, since at step 4 the broker
+ * was alive and this map was the one in force; and no other broker acknowledges anything before `owner` shows that this one is dead.
+ * last_seen of a slot changes alone, without the sequence: it is one atomic word and only ever grows.
+ *
+ * When a map is superseded (it grew, the policy changed, somebody lost the right to it), the writer first fills the new one, then sets `state` of
+ * the old one, then changes only the new one. After a grace the old one's buckets and cells are given back to the kernel; a reader that still
+ * walks there finds sequence 0, which is never a miss.
+ *
+ * `owner` is a robust futex word (futex(2), set_robust_list(2)): it holds the number of a thread of the broker, and the kernel sets
+ * FUTEX_OWNER_DIED in it when that thread ends, however it ends.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define MAP_MAGIC UINT64_C(0x3170616d73736577)         /* "wessmap1" */
+#define MAP_LAYOUT 1u
+#define MAP_HEADER_SIZE 4096u
+#define MAP_OWNER_DIED UINT32_C(0x40000000)             /* FUTEX_OWNER_DIED */
+#define MAP_OWNER_TID UINT32_C(0x3fffffff)              /* FUTEX_TID_MASK */
+#define MAP_TEXT_MAX 64u
+
+enum {
+        MAP_LIVE = 1,
+        MAP_SUPERSEDED = 2,
+};
+
+enum {
+        MAP_INCOMPLETE = 1 << 0,        /* memory ran out: a miss asks the broker */
+};
+
+typedef struct MapText {
+        uint32_t size;
+        char text[MAP_TEXT_MAX + 1];
+} MapText;
+
+typedef struct MapHeader {
+        uint64_t magic;                 /* written last when a map is made: a map without it is not ready */
+        uint32_t layout;
+        uint32_t n_buckets, n_cells;
+        uint64_t buckets_offset, cells_offset, size;
+        uint64_t generation;            /* counts the maps of this service */
+
+        /* facts of the policy, constant for the life of a map */
+        uint64_t touch_usec;
+        uint64_t clock_offset;          /* steady clock = CLOCK_BOOTTIME + this, µs */
+        uint64_t time_namespace;        /* inode of the broker's /proc/self/ns/time */
+        MapText service, token_prefix, admin_role;
+
+        _Alignas(64) _Atomic uint32_t owner;
+        _Atomic uint32_t state;
+        _Atomic uint32_t flags;
+        _Atomic uint64_t n_sessions;
+} MapHeader;
+
+typedef struct MapBucket {
+        _Atomic uint32_t sequence;      /* even and at least 2 while at rest */
+        _Atomic uint32_t first;         /* cell + 1; 0: empty */
+} MapBucket;
+
+typedef struct MapSlot {
+        _Atomic uint64_t id[2];         /* the session's id, as two words of the machine */
+        _Atomic uint64_t last_seen;     /* steady clock, µs; ahead of the record's */
+        _Atomic uint32_t next;          /* cell + 1; 0: end of the chain */
+        _Atomic uint32_t record_size;   /* 0: too large for the map, ask the broker */
+        _Atomic uint64_t record[];      /* record_size bytes, padded with zeros to words */
+} MapSlot;
+
+#define MAP_SLOT_HEADER_SIZE 32u
+#define MAP_CELL_SIZE 64u               /* a cache line */
+#define MAP_RUN_MAX 32u                 /* cells; a longer record is left to the broker */
+#define MAP_CHAIN_MAX 64u               /* a reader that has gone further has been led astray, or is unlucky: it asks the broker */
+
+_Static_assert(sizeof(MapHeader) <= MAP_HEADER_SIZE, "the header has one page");
+_Static_assert(sizeof(MapBucket) == 8 && sizeof(MapSlot) == MAP_SLOT_HEADER_SIZE, "layout");
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2, "readers take no lock");
+
+/* The bucket of an id: its random part is random enough. */
+static inline uint32_t map_bucket(const uint64_t id[static 2], uint32_t n_buckets) {
+        uint64_t x = (id[0] ^ id[1]) * UINT64_C(0x9e3779b97f4a7c15);
+
+        return (uint32_t) (x >> 32) & (n_buckets - 1);
+}
