@@ -95,7 +95,7 @@ _Static_assert(sizeof(service_keys) / sizeof(service_keys[0]) <= SERVICE_KEYS_MA
 const Key settings_keys[] = {
         { "Store",  "MaxSize",               parse_size,     SETTING(store_max_bytes),          "16G",  &store_size },
         { "Store",  "Reserve",               parse_size,     SETTING(store_reserve_bytes),      "4M",   &reserve_size },
-        { "Map",    "MaxSize",               parse_size,     SETTING(map_max_bytes),            "64G",  &map_size },
+        { "Map",    "MaxMemory",             parse_size,     SETTING(map_max_bytes),            "64G",  &map_size },
         { "Limits", "MaxConnections",        parse_unsigned, SETTING(max_connections),          "4096", &positive_count },
         { "Limits", "MaxConnectionsPerUser", parse_unsigned, SETTING(max_connections_per_user), "1024", &positive_count },
         { "Limits", "MaxPendingPerUser",     parse_unsigned, SETTING(max_pending_per_user),     "4096", &positive_count },

@@ -95,7 +95,7 @@ typedef struct Service {
 typedef struct Settings {
         uint64_t store_max_bytes;               /* [Store] MaxSize= */
         uint64_t store_reserve_bytes;           /* [Store] Reserve=: kept on disk so that revoking works when full */
-        uint64_t map_max_bytes;                 /* [Map] MaxSize=: of one service's map */
+        uint64_t map_max_bytes;                 /* [Map] MaxMemory=: of one service's map */
         unsigned max_connections;               /* [Limits] MaxConnections= on the private socket, in all */
         unsigned max_connections_per_user;      /* [Limits] MaxConnectionsPerUser= */
         unsigned max_pending_per_user;          /* [Limits] MaxPendingPerUser=: calls not yet answered */

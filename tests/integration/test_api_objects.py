@@ -20,7 +20,7 @@ POLICY = {
     "closed": "",
 }
 METHODS = {
-    "Login": "sssa{sv}|sa{sv}", "CreateSession": "ssasa{sv}a{sv}|sa{sv}", "Resolve": "ssa{sv}|a{sv}", "SetAttributes": "ssa{sv}ast|t",
+    "OpenMap": "s|h", "Login": "sssa{sv}|sa{sv}", "CreateSession": "ssasa{sv}a{sv}|sa{sv}", "Resolve": "ssa{sv}|a{sv}", "SetAttributes": "ssa{sv}ast|t",
     "Rotate": "ssa{sv}|sa{sv}", "Logout": "ss|", "Touch": "sas|", "GetSession": "s|a{sv}", "ListSessions": "a{sv}|aa{sv}s",
     "RevokeSession": "s|", "RevokeUser": "ssa{sv}|u", "RevokeAll": "s|u", "SetRoles": "sas|t", "SetUserRoles": "ssas|u",
     "Subscribe": "|", "Unsubscribe": "|", "Backup": "h|", "Reload": "|",
