@@ -21,16 +21,23 @@ static bool may_see(void *userdata, const BusClient *client, const void *subject
         return s && access_allows(s, RIGHT_RESOLVE, caller);
 }
 
+/* The parts of a record that are told, as C strings. */
 typedef struct Names {
-        char id[IDENT_HEX_SIZE + 1], service[SERVICE_MAX + 1], user[USER_MAX + 1];
+        char id[IDENT_HEX_SIZE + 1], service[SERVICE_MAX + 1], user[USER_MAX + 1], remote_host[REMOTE_HOST_MAX + 1], unit[UNIT_MAX + 1];
 } Names;
+
+static void copy(char *to, size_t size, Slice s) {
+        snprintf(to, size, "%.*s", (int) s.size, s.size ? s.data : "");
+}
 
 static Names names(const Record *r) {
         Names n;
 
         ident_format(&r->id, n.id);
-        snprintf(n.service, sizeof(n.service), "%.*s", (int) r->service.size, r->service.data);
-        snprintf(n.user, sizeof(n.user), "%.*s", (int) r->user.size, r->user.data);
+        copy(n.service, sizeof(n.service), r->service);
+        copy(n.user, sizeof(n.user), r->user);
+        copy(n.remote_host, sizeof(n.remote_host), r->remote_host);
+        copy(n.unit, sizeof(n.unit), r->creator_unit);
         return n;
 }
 
@@ -42,6 +49,10 @@ static void added(void *userdata, Session *s) {
 
         session_view(s, &r);
         n = names(&r);
+        log_event(LOG_EVENT_LOGIN, LOG_INFO,
+                  &(LogFields) { .service = n.service, .user = n.user, .session = n.id, .remote_host = n.remote_host, .unit = n.unit,
+                                 .uid = r.creator_uid },
+                  "Session %s of %s began on %s", n.id, n.user[0] ? n.user : "a visitor", n.service);
         k = bus_signal(m->bus, WEBSESS_MANAGER_INTERFACE, "SessionNew", may_see, &r, "sss", n.id, n.service, n.user);
         if (k < 0)
                 log_error(k, "Cannot send SessionNew");

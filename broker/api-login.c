@@ -71,38 +71,10 @@ static int keep_user(Login *l, Slice user) {
 
 /* ---- who it is, is known: the session begins ---- */
 
-static void log_login(const Login *l, const NewSession *n, const Session *s) {
-        const Caller *caller = bus_client_caller(bus_call_client(l->call));
-        char id[IDENT_HEX_SIZE + 1], user[USER_MAX + 1], host[REMOTE_HOST_MAX + 1];
-
-        ident_format(&s->id, id);
-        snprintf(user, sizeof(user), "%.*s", (int) n->user.size, n->user.data);
-        snprintf(host, sizeof(host), "%.*s", (int) l->options.remote_host.size, l->options.remote_host.data);
-        log_event(LOG_EVENT_LOGIN, LOG_INFO,
-                  &(LogFields) { .service = l->service->name, .user = user, .session = id, .remote_host = host, .reason = l->method,
-                                 .unit = caller->unit, .uid = caller->uid },
-                  "Session %s of %s began on %s", id, n->user.size ? user : "a visitor", l->service->name);
-}
-
-static int stage(Login *l, const NewSession *n, Pending *p, Change **ret, Fault *f) {
-        _cleanup_(change_freep) Change *c = NULL;
-        Now now = manager_now(l->manager);
-        int r;
-
-        r = change_new(&c, l->manager->table);
-        if (r < 0)
-                return r;
-        r = create_session(c, l->manager->table, n, &now, &p->session, &p->token, f);
-        if (r != 0)
-                return r;
-        *ret = TAKE_PTR(c);
-        return 0;
-}
-
 static int begin(Login *l, NewSession *n, Fault *f) {
         const Caller *caller = bus_client_caller(bus_call_client(l->call));
         _cleanup_(pending_freep) Pending *p = NULL;
-        Change *c;
+        Now now = manager_now(l->manager);
         int r;
 
         n->service = l->service;
@@ -122,11 +94,10 @@ static int begin(Login *l, NewSession *n, Fault *f) {
         if (l->options.host.size < sizeof(p->host))
                 snprintf(p->host, sizeof(p->host), "%.*s", (int) l->options.host.size, l->options.host.data);
 
-        r = stage(l, n, p, &c, f);
+        r = create_session(p->change, l->manager->table, n, &now, &p->session, &p->token, f);
         if (r != 0)
                 return r;
-        log_login(l, n, p->session);
-        pending_submit(TAKE_PTR(p), c);
+        pending_submit(TAKE_PTR(p));
         return 0;
 }
 

@@ -17,20 +17,16 @@
 
 static int revoke_one(Manager *m, BusCall *call, Session *s) {
         _cleanup_(pending_freep) Pending *p = NULL;
-        _cleanup_(change_freep) Change *c = NULL;
         int k;
 
         k = pending_new(&p, m, call, pending_reply_empty);
         if (k < 0)
                 return k;
-        k = change_new(&c, m->table);
-        if (k < 0)
-                return k;
-        k = change_remove(c, s, REASON_REVOKED);
+        k = change_remove(p->change, s, REASON_REVOKED);
         if (k < 0)
                 return k;
 
-        pending_submit(TAKE_PTR(p), TAKE_PTR(c));
+        pending_submit(TAKE_PTR(p));
         return 0;
 }
 
@@ -173,7 +169,6 @@ static int read_user_args(Manager *m, sd_bus_message *message, Slice *service, S
 HANDLER(api_revoke_user) {
         OPTIONS_DONE Options o = {};
         _cleanup_(pending_freep) Pending *p = NULL;
-        _cleanup_(change_freep) Change *c = NULL;
         Manager *manager = userdata;
         UserWalk w = { .table = manager->table };
         bool has_except;
@@ -192,11 +187,8 @@ HANDLER(api_revoke_user) {
         k = pending_new(&p, manager, call, pending_reply_count);
         if (k < 0)
                 return k;
-        k = change_new(&c, manager->table);
-        if (k < 0)
-                return k;
         for (User *u = next_user(&w, NULL); u; u = next_user(&w, u)) {
-                k = end_user(manager, call, c, u, has_except ? &except : NULL, &p->number);
+                k = end_user(manager, call, p->change, u, has_except ? &except : NULL, &p->number);
                 if (k < 0)
                         return k;
         }
@@ -207,7 +199,7 @@ HANDLER(api_revoke_user) {
         }
 
         log_many(call, "RevokeUser", w.service, w.name, p->number);
-        pending_submit(TAKE_PTR(p), TAKE_PTR(c));
+        pending_submit(TAKE_PTR(p));
         return 0;
 }
 
@@ -223,7 +215,6 @@ static int check_revoke_all(Manager *m, BusCall *call, Slice service, Fault *f) 
 
 HANDLER(api_revoke_all) {
         _cleanup_(pending_freep) Pending *p = NULL;
-        _cleanup_(change_freep) Change *c = NULL;
         Manager *manager = userdata;
         UserWalk w = { .table = manager->table, .name = slice("", 0), .prefix = true };
         int k;
@@ -238,17 +229,14 @@ HANDLER(api_revoke_all) {
         k = pending_new(&p, manager, call, pending_reply_count);
         if (k < 0)
                 return k;
-        k = change_new(&c, manager->table);
-        if (k < 0)
-                return k;
         for (User *u = next_user(&w, NULL); u; u = next_user(&w, u)) {
-                k = end_user(manager, call, c, u, NULL, &p->number);
+                k = end_user(manager, call, p->change, u, NULL, &p->number);
                 if (k < 0)
                         return k;
         }
 
         log_many(call, "RevokeAll", w.service, slice(NULL, 0), p->number);
-        pending_submit(TAKE_PTR(p), TAKE_PTR(c));
+        pending_submit(TAKE_PTR(p));
         return 0;
 }
 
@@ -289,7 +277,6 @@ static int find_managed(Manager *m, BusCall *call, sd_bus_message *message, Sess
 HANDLER(api_set_roles) {
         _cleanup_(strings_done) Strings roles = {};
         _cleanup_(pending_freep) Pending *p = NULL;
-        _cleanup_(change_freep) Change *c = NULL;
         Manager *manager = userdata;
         const Service *service;
         Session *s = NULL;
@@ -309,16 +296,13 @@ HANDLER(api_set_roles) {
         k = pending_new(&p, manager, call, pending_reply_version);
         if (k < 0)
                 return k;
-        k = change_new(&c, manager->table);
-        if (k < 0)
-                return k;
-        k = amend_roles(c, s, &roles, &p->number);
+        k = amend_roles(p->change, s, &roles, &p->number);
         if (k < 0)
                 return k;
 
         session_view(s, &r);
         log_roles(call, service, r.user, 1);
-        pending_submit(TAKE_PTR(p), TAKE_PTR(c));
+        pending_submit(TAKE_PTR(p));
         return 0;
 }
 
@@ -334,7 +318,6 @@ static int change_roles(Change *c, const Service *service, Session *s, const Str
 HANDLER(api_set_user_roles) {
         _cleanup_(strings_done) Strings roles = {};
         _cleanup_(pending_freep) Pending *p = NULL;
-        _cleanup_(change_freep) Change *c = NULL;
         Manager *manager = userdata;
         const Service *service;
         Slice user;
@@ -360,20 +343,17 @@ HANDLER(api_set_user_roles) {
         k = pending_new(&p, manager, call, pending_reply_count);
         if (k < 0)
                 return k;
-        k = change_new(&c, manager->table);
-        if (k < 0)
-                return k;
 
         u = table_find_user(manager->table, slice_of(service->name), user);
         for (Session *s = u ? TAILQ_FIRST(&u->sessions) : NULL; s; s = TAILQ_NEXT(s, of_user)) {
                 if (!concerns(s, manager_now(manager).steady, &p->number))
                         continue;
-                k = change_roles(c, service, s, &roles);
+                k = change_roles(p->change, service, s, &roles);
                 if (k < 0)
                         return k;
         }
 
         log_roles(call, service, user, p->number);
-        pending_submit(TAKE_PTR(p), TAKE_PTR(c));
+        pending_submit(TAKE_PTR(p));
         return 0;
 }

@@ -94,7 +94,6 @@ HANDLER(api_set_attributes) {
         _cleanup_(attributes_done) Attributes set = {};
         _cleanup_(strings_done) Strings unset = {};
         _cleanup_(pending_freep) Pending *p = NULL;
-        _cleanup_(change_freep) Change *c = NULL;
         const Service *service;
         Manager *manager = userdata;
         uint64_t if_version;
@@ -121,14 +120,11 @@ HANDLER(api_set_attributes) {
         k = pending_new(&p, manager, call, pending_reply_version);
         if (k < 0)
                 return k;
-        k = change_new(&c, manager->table);
-        if (k < 0)
-                return k;
-        k = amend_attributes(c, s, &set, &unset, if_version, &p->number, f);
+        k = amend_attributes(p->change, s, &set, &unset, if_version, &p->number, f);
         if (k != 0)
                 return k;
 
-        pending_submit(TAKE_PTR(p), TAKE_PTR(c));
+        pending_submit(TAKE_PTR(p));
         return 0;
 }
 
@@ -140,7 +136,6 @@ static void copy_host(Pending *p, const Options *o) {
 HANDLER(api_rotate) {
         OPTIONS_DONE Options o = {};
         _cleanup_(pending_freep) Pending *p = NULL;
-        _cleanup_(change_freep) Change *c = NULL;
         Manager *manager = userdata;
         Now now = manager_now(manager);
         const Service *service;
@@ -164,22 +159,18 @@ HANDLER(api_rotate) {
                 return k;
         p->service = service;
         copy_host(p, &o);
-        k = change_new(&c, manager->table);
-        if (k < 0)
-                return k;
-        k = amend_secret(c, manager->table, service, token, &o, bus_client_caller(bus_call_client(call))->uid, &now, &p->session,
+        k = amend_secret(p->change, manager->table, service, token, &o, bus_client_caller(bus_call_client(call))->uid, &now, &p->session,
                            &p->token, f);
         if (k != 0)
                 return k;
 
-        pending_submit(TAKE_PTR(p), TAKE_PTR(c));
+        pending_submit(TAKE_PTR(p));
         return 0;
 }
 
 /* Idempotent: what is not there is ended. A session that somebody else is ending is waited for: the reply says that it is gone. */
 HANDLER(api_logout) {
         _cleanup_(pending_freep) Pending *p = NULL;
-        _cleanup_(change_freep) Change *c = NULL;
         Manager *manager = userdata;
         const Service *service;
         Session *s;
@@ -196,14 +187,11 @@ HANDLER(api_logout) {
         k = pending_new(&p, manager, call, pending_reply_empty);
         if (k < 0)
                 return k;
-        k = change_new(&c, manager->table);
-        if (k < 0)
-                return k;
-        k = change_remove(c, s, REASON_LOGOUT);
+        k = change_remove(p->change, s, REASON_LOGOUT);
         if (k < 0)
                 return k;
 
-        pending_submit(TAKE_PTR(p), TAKE_PTR(c));
+        pending_submit(TAKE_PTR(p));
         return 0;
 }
 

@@ -132,7 +132,8 @@ bool api_may_manage(const Manager *m, const Caller *caller, const Record *r) {
 /* ---- changes that a call waits for ---- */
 
 int pending_new(Pending **ret, Manager *m, BusCall *call, PendingReply reply) {
-        Pending *p = calloc(1, sizeof(*p));
+        _cleanup_(pending_freep) Pending *p = calloc(1, sizeof(*p));
+        int r;
 
         if (!p)
                 return -ENOMEM;
@@ -141,7 +142,10 @@ int pending_new(Pending **ret, Manager *m, BusCall *call, PendingReply reply) {
         p->call = bus_call_ref(call);
         p->policy = policy_ref(m->policy);
         p->reply = reply;
-        *ret = p;
+        r = change_new(&p->change, m->table);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(p);
         return 0;
 }
 
@@ -149,6 +153,7 @@ Pending *pending_free(Pending *p) {
         if (!p)
                 return NULL;
 
+        change_free(p->change);
         bus_call_unref(p->call);
         policy_unref(p->policy);
         wipe(&p->token, sizeof(p->token));
@@ -183,8 +188,8 @@ static void pending_done(int result, void *userdata) {
                 bus_call_fail(p->call, result, NULL);
 }
 
-void pending_submit(Pending *p, Change *c) {
-        change_submit(c, pending_done, p);
+void pending_submit(Pending *p) {
+        change_submit(TAKE_PTR(p->change), pending_done, p);
 }
 
 int pending_reply_empty(Pending *p) {

@@ -64,13 +64,14 @@ int api_require_root(BusCall *call, const char *what, Fault *f);
 /* May the caller see and end this session: Manage on its service, or his own uid? */
 bool api_may_manage(const Manager *m, const Caller *caller, const Record *r);
 
-/* A change that a call waits for. */
+/* A change that a call waits for: handlers stage into it and submit it. */
 typedef struct Pending Pending;
 typedef int (*PendingReply)(Pending *p);
 
 struct Pending {
         Manager *manager;
         BusCall *call;
+        Change *change;                 /* until it is submitted */
         PendingReply reply;             /* after the commit; a negative errno is answered for it */
         Session *session;               /* with a record; kept readable until the reply */
         Token token;                    /* wiped */
@@ -84,7 +85,7 @@ struct Pending {
 int pending_new(Pending **ret, Manager *m, BusCall *call, PendingReply reply);
 Pending *pending_free(Pending *p);
 DEFINE_CLEANUP(Pending *, pending_free)
-void pending_submit(Pending *p, Change *c);     /* takes both */
+void pending_submit(Pending *p);         /* takes it */
 
 int pending_reply_empty(Pending *p);
 int pending_reply_version(Pending *p);          /* t */
