@@ -37,19 +37,6 @@ POLICY = {
         MaxSessions=2
         OnLimit=refuse
         """,
-    "update": """
-        [Service]
-        OnRoleChange=update
-        MaxSessions=0
-        """ + COMMON,
-    "boss": """
-        [Service]
-        AdminRole=BOSS
-        [Roles]
-        BOSS=
-        ADMIN=
-        USER=
-        """,
     "cookies": """
         [Cookie]
         Name=SID

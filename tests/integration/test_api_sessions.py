@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""What a session is and does: created, found, changed, rotated, ended; roles, limits, visitors, cookies. Over both transports."""
-import concurrent.futures
+"""What a session is and does: created, found, changed, listed, ended, and its roles. Over both transports."""
 import itertools
 import os
 import re
 import time
 
 import pytest
-from client import V, raises
+from client import raises
 
 COMMON = """
         [Roles]
