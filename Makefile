@@ -275,7 +275,10 @@ define newline
 endef
 export INSTALLED CONFIGURATION
 
+needs-root = $(if $(DESTDIR),,@test $$(id -u) = 0 || { echo "As root, run:  make $(1)   (or choose a folder: DESTDIR=…)" >&2; exit 1; })
+
 install: all $(addprefix $(BUILD)/installed/,websessctl libwebsess.pc websessd.service websess-pam@.service)
+	$(call needs-root,install)
 	@set -e; echo "$$INSTALLED" | while read -r mode from to; do \
 		test -z "$$to" || install -D -m $$mode "$$from" "$(DESTDIR)$$to"; done
 	@set -e; echo "$$CONFIGURATION" | while read -r mode from to; do \
@@ -285,10 +288,11 @@ install: all $(addprefix $(BUILD)/installed/,websessctl libwebsess.pc websessd.s
 	@$(if $(DESTDIR),echo "Installed below $(DESTDIR).",sh systemd/after-install)
 
 uninstall:
+	$(call needs-root,uninstall)
 	@$(if $(DESTDIR),:,sh systemd/before-uninstall)
 	@set -e; echo "$$INSTALLED" | while read -r mode from to; do test -z "$$to" || rm -f "$(DESTDIR)$$to"; done
 	@rm -f $(DESTDIR)$(libdir)/$(SONAME) $(DESTDIR)$(libdir)/libwebsess.so
-	@-rmdir $(DESTDIR)$(libexecdir) 2>/dev/null
+	@rmdir $(DESTDIR)$(libexecdir) 2>/dev/null || :
 	@$(if $(DESTDIR),:,sh systemd/after-install --removed)
 
 # Always anew: prefix may be another than last time.
