@@ -204,19 +204,19 @@ endef
 PARALLEL = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 demo: deps-demo
-	@$(PARALLEL) all
+	+@$(PARALLEL) all
 	@BUILD=$(BUILD) tests/demo
 
 test: deps-test
-	@$(PARALLEL) all test-programs
-	@BUILD=$(BUILD) MAKE='$(MAKE)' tests/run
+	+@$(PARALLEL) all test-programs
+	@BUILD=$(BUILD) tests/run
 
 # One kind of tests alone; integration and system take pytest's arguments as ARGS='-k S10'.
 unit sanitized check integration system: all test-programs
-	@BUILD=$(BUILD) MAKE='$(MAKE)' tests/run $@ $(ARGS)
+	@BUILD=$(BUILD) tests/run $@ $(ARGS)
 
 bench: deps-bench
-	@$(PARALLEL) all bench-programs
+	+@$(PARALLEL) all bench-programs
 	@BUILD=$(BUILD) tests/bench/run $(ARGS)
 
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
@@ -228,7 +228,7 @@ $(BENCHES): $(BUILD)/%: $(BUILD)/%.o $(LAYERS)
 # The policy module builds with the reference policy's own Makefile (package selinux-policy-dev), in the build folder.
 selinux:
 	@mkdir -p $(BUILD)/selinux && cp selinux/websess.te selinux/websess.fc selinux/websess.if $(BUILD)/selinux/
-	$(MAKE) -C $(BUILD)/selinux -f /usr/share/selinux/devel/Makefile websess.pp
+	make -C $(BUILD)/selinux -f /usr/share/selinux/devel/Makefile websess.pp
 
 # ---- to install -----------------------------------------------------------------------------------------------------
 

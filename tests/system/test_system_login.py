@@ -91,6 +91,8 @@ def test_S12_expired_and_locked_accounts_do_not_log_in(machine, ctl, fails, stat
 
 
 def test_S26_the_root_of_a_user_namespace_is_not_root(machine):
+    if machine.run("unshare", "--user", "true", user="mallory", check=False).returncode != 0:
+        pytest.skip("no user namespaces here")
     done = machine.run("unshare", "--user", "--map-root-user", "websessctl", "revoke-all", "shop", user="mallory", check=False)
     assert done.returncode == ACCESS_DENIED, done.stderr
 

@@ -158,7 +158,7 @@ def test_F7_sessions_survive_a_restart_and_a_crash(machine, ctl, token):
     machine.run("systemctl", "restart", "websessd.service")
     ctl("resolve", "shop", input=token, user="shopd")
     before = machine.show("websessd.service", "MainPID")
-    machine.run("kill", "-KILL", before)
+    machine.run("systemctl", "kill", "--signal=KILL", "--kill-who=main", "websessd.service")
     ctl("resolve", "shop", input=token, user="shopd")
     assert machine.show("websessd.service", "MainPID") != before
     assert machine.out("stat", "--format=%i", "/run/websess/websess.sock") == inode
