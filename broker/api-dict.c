@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-typedef int (*Append)(sd_bus_message *m, const Record *r);
+#include "api-dict.h"
 
 static int append_slice(sd_bus_message *m, Slice s) {
         char *target;
@@ -18,33 +18,6 @@ static int append_slice(sd_bus_message *m, Slice s) {
         return 0;
 }
 
-static int append_u64(sd_bus_message *m, uint64_t v) {
-        return sd_bus_message_append_basic(m, 't', &v);
-}
-
-static int append_u32(sd_bus_message *m, uint32_t v) {
-        return sd_bus_message_append_basic(m, 'u', &v);
-}
-
-static int append_id(sd_bus_message *m, const Record *r) {
-        char text[IDENT_HEX_SIZE + 1];
-
-        ident_format(&r->id, text);
-        return sd_bus_message_append_basic(m, 's', text);
-}
-
-static int append_service(sd_bus_message *m, const Record *r) {
-        return append_slice(m, r->service);
-}
-
-static int append_user(sd_bus_message *m, const Record *r) {
-        return append_slice(m, r->user);
-}
-
-static int append_uid(sd_bus_message *m, const Record *r) {
-        return append_u32(m, r->uid);
-}
-
 static int append_list(sd_bus_message *m, const Record *r, bool (*next)(const Record *r, size_t *at, Slice *out)) {
         Slice s;
         int k;
@@ -53,14 +26,6 @@ static int append_list(sd_bus_message *m, const Record *r, bool (*next)(const Re
         for (size_t at = 0; k >= 0 && next(r, &at, &s); )
                 k = append_slice(m, s);
         return k < 0 ? k : sd_bus_message_close_container(m);
-}
-
-static int append_roles(sd_bus_message *m, const Record *r) {
-        return append_list(m, r, record_next_role);
-}
-
-static int append_methods(sd_bus_message *m, const Record *r) {
-        return append_list(m, r, record_next_method);
 }
 
 static int append_strings_value(sd_bus_message *m, const Attribute *a) {
@@ -73,7 +38,7 @@ static int append_strings_value(sd_bus_message *m, const Attribute *a) {
         return k < 0 ? k : sd_bus_message_close_container(m);
 }
 
-static const char *attribute_signature(const Attribute *a) {
+const char *attribute_signature(const Attribute *a) {
         switch (a->type) {
         case 'y':
                 return "ay";
@@ -138,97 +103,142 @@ static int append_attributes(sd_bus_message *m, const Record *r) {
         return k < 0 ? k : sd_bus_message_close_container(m);
 }
 
-static int append_created(sd_bus_message *m, const Record *r) {
-        return append_u64(m, r->created_realtime);
+/* ---- the rows ---- */
+
+static void get_id(const Record *r, DictionaryValue *v) {
+        ident_format(&r->id, v->id);
+        v->text = slice(v->id, IDENT_HEX_SIZE);
 }
 
-static int append_last_seen(sd_bus_message *m, const Record *r) {
-        return append_u64(m, record_realtime(r, r->last_seen));
+static void get_service(const Record *r, DictionaryValue *v) {
+        v->text = r->service;
 }
 
-static int append_expires(sd_bus_message *m, const Record *r) {
-        return append_u64(m, record_realtime(r, record_end(r)));
+static void get_user(const Record *r, DictionaryValue *v) {
+        v->text = r->user;
 }
 
-static int append_idle(sd_bus_message *m, const Record *r) {
-        return append_u64(m, r->idle_usec);
+static void get_uid(const Record *r, DictionaryValue *v) {
+        v->number = r->uid;
 }
 
-static int append_lifetime_end(sd_bus_message *m, const Record *r) {
-        return append_u64(m, record_realtime(r, r->lifetime_end));
+static void get_roles(const Record *r, DictionaryValue *v) {
+        v->next = record_next_role;
 }
 
-static int append_auth_time(sd_bus_message *m, const Record *r) {
-        return append_u64(m, record_realtime(r, r->auth_time));
+static void get_created(const Record *r, DictionaryValue *v) {
+        v->number = r->created_realtime;
 }
 
-static int append_level(sd_bus_message *m, const Record *r) {
-        return append_u32(m, r->level);
+static void get_last_seen(const Record *r, DictionaryValue *v) {
+        v->number = record_realtime(r, r->last_seen);
 }
 
-static int append_remote_host(sd_bus_message *m, const Record *r) {
-        return append_slice(m, r->remote_host);
+static void get_expires(const Record *r, DictionaryValue *v) {
+        v->number = record_realtime(r, record_end(r));
 }
 
-static int append_user_agent(sd_bus_message *m, const Record *r) {
-        return append_slice(m, r->user_agent);
+static void get_idle(const Record *r, DictionaryValue *v) {
+        v->number = r->idle_usec;
 }
 
-static int append_creator_uid(sd_bus_message *m, const Record *r) {
-        return append_u32(m, r->creator_uid);
+static void get_lifetime_end(const Record *r, DictionaryValue *v) {
+        v->number = record_realtime(r, r->lifetime_end);
 }
 
-static int append_creator_unit(sd_bus_message *m, const Record *r) {
-        return append_slice(m, r->creator_unit);
+static void get_auth_time(const Record *r, DictionaryValue *v) {
+        v->number = record_realtime(r, r->auth_time);
 }
 
-static int append_version(sd_bus_message *m, const Record *r) {
-        return append_u64(m, r->version);
+static void get_methods(const Record *r, DictionaryValue *v) {
+        v->next = record_next_method;
 }
 
-#define DICTIONARY(X)                                   \
-        X("Id", "s", append_id)                         \
-        X("Service", "s", append_service)               \
-        X("User", "s", append_user)                     \
-        X("Uid", "u", append_uid)                       \
-        X("Roles", "as", append_roles)                  \
-        X("Attributes", "a{sv}", append_attributes)     \
-        X("Created", "t", append_created)               \
-        X("LastSeen", "t", append_last_seen)            \
-        X("Expires", "t", append_expires)               \
-        X("IdleUSec", "t", append_idle)                 \
-        X("LifetimeEnd", "t", append_lifetime_end)      \
-        X("AuthTime", "t", append_auth_time)            \
-        X("AuthMethods", "as", append_methods)          \
-        X("Level", "u", append_level)                   \
-        X("RemoteHost", "s", append_remote_host)        \
-        X("UserAgent", "s", append_user_agent)          \
-        X("CreatorUid", "u", append_creator_uid)        \
-        X("CreatorUnit", "s", append_creator_unit)      \
-        X("Version", "t", append_version)
+static void get_level(const Record *r, DictionaryValue *v) {
+        v->number = r->level;
+}
 
-static const struct {
-        const char *key, *type;
-        Append append;
-} dictionary[] = {
-#define ROW(key, type, append) { key, type, append },
+static void get_remote_host(const Record *r, DictionaryValue *v) {
+        v->text = r->remote_host;
+}
+
+static void get_user_agent(const Record *r, DictionaryValue *v) {
+        v->text = r->user_agent;
+}
+
+static void get_creator_uid(const Record *r, DictionaryValue *v) {
+        v->number = r->creator_uid;
+}
+
+static void get_creator_unit(const Record *r, DictionaryValue *v) {
+        v->text = r->creator_unit;
+}
+
+static void get_version(const Record *r, DictionaryValue *v) {
+        v->number = r->version;
+}
+
+#define DICTIONARY(X)                                           \
+        X("Id", "s", id, get_id)                                \
+        X("Service", "s", service, get_service)                 \
+        X("User", "s", user, get_user)                          \
+        X("Uid", "u", uid, get_uid)                             \
+        X("Roles", "as", roles, get_roles)                      \
+        X("Attributes", "a{sv}", attributes, NULL)              \
+        X("Created", "t", created, get_created)                 \
+        X("LastSeen", "t", last_seen, get_last_seen)            \
+        X("Expires", "t", expires, get_expires)                 \
+        X("IdleUSec", "t", idle, get_idle)                      \
+        X("LifetimeEnd", "t", lifetime_end, get_lifetime_end)   \
+        X("AuthTime", "t", auth_time, get_auth_time)            \
+        X("AuthMethods", "as", methods, get_methods)            \
+        X("Level", "u", level, get_level)                       \
+        X("RemoteHost", "s", remote_host, get_remote_host)      \
+        X("UserAgent", "s", user_agent, get_user_agent)         \
+        X("CreatorUid", "u", creator_uid, get_creator_uid)      \
+        X("CreatorUnit", "s", creator_unit, get_creator_unit)   \
+        X("Version", "t", version, get_version)
+
+const DictionaryRow dictionary[] = {
+#define ROW(key, type, name, get) { key, type, get },
         DICTIONARY(ROW)
 #undef ROW
+        {}
 };
 
-static int append_entry(sd_bus_message *m, size_t i, const Record *r) {
+static int append_row(sd_bus_message *m, const DictionaryRow *row, const Record *r) {
+        DictionaryValue v;
+        uint32_t small;
+
+        if (!row->get)
+                return append_attributes(m, r);
+        row->get(r, &v);
+        switch (row->type[0]) {
+        case 's':
+                return append_slice(m, v.text);
+        case 'u':
+                small = (uint32_t) v.number;
+                return sd_bus_message_append_basic(m, 'u', &small);
+        case 't':
+                return sd_bus_message_append_basic(m, 't', &v.number);
+        default:
+                return append_list(m, r, v.next);
+        }
+}
+
+static int append_entry(sd_bus_message *m, const DictionaryRow *row, const Record *r) {
         int k;
 
         k = sd_bus_message_open_container(m, 'e', "sv");
         if (k < 0)
                 return k;
-        k = sd_bus_message_append_basic(m, 's', dictionary[i].key);
+        k = sd_bus_message_append_basic(m, 's', row->key);
         if (k < 0)
                 return k;
-        k = sd_bus_message_open_container(m, 'v', dictionary[i].type);
+        k = sd_bus_message_open_container(m, 'v', row->type);
         if (k < 0)
                 return k;
-        k = dictionary[i].append(m, r);
+        k = append_row(m, row, r);
         if (k < 0)
                 return k;
         k = sd_bus_message_close_container(m);
@@ -239,25 +249,26 @@ int api_append_session(sd_bus_message *m, const Record *r, const char *set_cooki
         int k;
 
         k = sd_bus_message_open_container(m, 'a', "{sv}");
-        for (size_t i = 0; k >= 0 && i < ELEMENTSOF(dictionary); i++)
-                k = append_entry(m, i, r);
+        for (const DictionaryRow *row = dictionary; k >= 0 && row->key; row++)
+                k = append_entry(m, row, r);
         if (k >= 0 && set_cookie)
                 k = sd_bus_message_append(m, "{sv}", "SetCookie", "s", set_cookie);
         return k < 0 ? k : sd_bus_message_close_container(m);
 }
 
-/* As properties: the same functions, over the session that find() gave. */
-#define GETTER(key, type, append_function)                                                                      \
-        static int get_##append_function(const BusClient *client, sd_bus_message *reply, void *object, void *userdata) { \
+/* As properties: the same rows, over the session that find() gave. */
+#define PROPERTY(key, type, name, get)                                                                          \
+        static int property_##name(const BusClient *client, sd_bus_message *reply, void *object, void *userdata) { \
+                static const DictionaryRow row = { key, type, get };                                            \
                 Record r;                                                                                       \
                 session_view(object, &r);                                                                       \
-                return append_function(reply, &r);                                                              \
+                return append_row(reply, &row, &r);                                                             \
         }
-DICTIONARY(GETTER)
-#undef GETTER
+DICTIONARY(PROPERTY)
+#undef PROPERTY
 
 const BusProperty api_session_properties[] = {
-#define ROW(key, type, append_function) { key, type, get_##append_function },
+#define ROW(key, type, name, get) { key, type, property_##name },
         DICTIONARY(ROW)
 #undef ROW
         {}

@@ -47,14 +47,39 @@ static int send_session(BusCall *call, const Record *r) {
         return k < 0 ? k : 0;
 }
 
+/* A session that is live and meets the need; *ret is it, as of now. */
+static int resolve(Manager *manager, const Service *service, Slice token, const Need *need, Record *ret, Fault *f) {
+        uint64_t now = manager_now(manager).steady;
+        VerdictPolicy policy;
+        Session *s;
+        int k;
+
+        k = require_known_roles(service, need->roles, need->n_roles, f);
+        if (k != 0)
+                return k;
+        s = secret_find(manager->table, service, token, false);
+        if (!s)
+                return fault_plain(f, FAULT_NO_SESSION);
+        session_view(s, ret);
+
+        policy = service_verdict_policy(service);
+        k = verdict(ret, need, &policy, now, f);
+        if (k != 0)
+                return k;
+
+        if (!(need->flags & NEED_NO_TOUCH)) {
+                table_touch(manager->table, s, now, service->touch_usec);
+                if (s->last_seen > ret->last_seen)
+                        ret->last_seen = s->last_seen;
+        }
+        return 0;
+}
+
 HANDLER(api_resolve) {
         OPTIONS_DONE Options o = {};
         const Service *service;
         Manager *manager = userdata;
-        uint64_t now = manager_now(manager).steady;
-        VerdictPolicy policy;
         Slice token;
-        Session *s;
         Record r;
         int k;
 
@@ -64,30 +89,63 @@ HANDLER(api_resolve) {
         k = args_options(m, OPTIONS_NEED, &o, f);
         if (k != 0)
                 return k;
-        k = require_known_roles(service, o.roles.items, o.roles.n, f);
-        if (k != 0)
-                return k;
-
-        s = secret_find(manager->table, service, token, false);
-        if (!s)
-                return fault_plain(f, FAULT_NO_SESSION);
-        session_view(s, &r);
-
-        policy = service_verdict_policy(service);
-        k = verdict(&r, &(Need) {
+        k = resolve(manager, service, token, &(Need) {
                 .roles = o.roles.items, .n_roles = o.roles.n,
                 .level = o.level, .max_auth_age_usec = o.max_auth_age_usec,
                 .flags = (o.no_touch ? NEED_NO_TOUCH : 0) | (o.allow_anonymous ? NEED_ALLOW_ANONYMOUS : 0),
-        }, &policy, now, f);
-        if (k != 0)
-                return k;
+        }, &r, f);
+        return k != 0 ? k : send_session(call, &r);
+}
 
-        if (!o.no_touch) {
-                table_touch(manager->table, s, now, service->touch_usec);
-                if (s->last_seen > r.last_seen)
-                        r.last_seen = s->last_seen;
+/* By the bytes, and only what is usual: roles and NoTouch. */
+static bool unmarshal_need(Unmarshal *in, Slice roles[static ROLES_MAX], Need *ret) {
+        size_t end = unmarshal_open(in, 8);
+        bool roles_known = false, touch_known = false;
+
+        *ret = (Need) { .roles = roles };
+        while (!in->bad && in->at < end) {
+                Slice key, type;
+
+                unmarshal_align(in, 8);
+                key = unmarshal_string(in);
+                type = unmarshal_signature(in);
+                if (slice_equal(key, slice_of("Roles")) && slice_equal(type, slice_of("as")) && !roles_known) {
+                        size_t list = unmarshal_open(in, 4);
+
+                        roles_known = true;
+                        while (!in->bad && in->at < list && ret->n_roles < ROLES_MAX)
+                                roles[ret->n_roles++] = unmarshal_string(in);
+                        if (in->at != list)
+                                return false;
+                } else if (slice_equal(key, slice_of("NoTouch")) && slice_equal(type, slice_of("b")) && !touch_known) {
+                        uint32_t flag = unmarshal_u32(in);
+
+                        touch_known = true;
+                        if (flag > 1)
+                                return false;
+                        ret->flags |= flag ? NEED_NO_TOUCH : 0;
+                } else
+                        return false;
         }
-        return send_session(call, &r);
+        return !in->bad && in->at == end;
+}
+
+bool api_resolve_quickly(const BusClient *client, Unmarshal *in, Marshal *out, void *userdata) {
+        Manager *manager = userdata;
+        Slice roles[ROLES_MAX];
+        Slice name = unmarshal_string(in), token = unmarshal_string(in);
+        const Service *service;
+        Need need;
+        Record r;
+
+        if (!unmarshal_need(in, roles, &need) || in->at != in->size)
+                return false;
+        service = policy_find(manager->policy, name);
+        if (!service || !access_allows(service, RIGHT_RESOLVE, bus_client_caller(client)) ||
+            resolve(manager, service, token, &need, &r, NULL) != 0)
+                return false;
+        api_marshal_session(out, &r);
+        return true;
 }
 
 HANDLER(api_set_attributes) {

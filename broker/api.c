@@ -11,7 +11,8 @@
 #include "websess-names.h"
 
 static const BusMethod manager_methods[] = {
-        { "Resolve", "ssa{sv}", "service token need", "a{sv}", "session", api_resolve, .secret = true },
+        { "Resolve", "ssa{sv}", "service token need", "a{sv}", "session", api_resolve, .secret = true,
+          .quick = api_resolve_quickly },
         { "Login", "sssa{sv}", "service user secret options", "sa{sv}", "token session", api_login, .secret = true },
         { "CreateSession", "ssasa{sv}a{sv}", "service user roles attributes options", "sa{sv}", "token session", api_create_session,
           .secret = true },

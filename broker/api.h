@@ -24,6 +24,7 @@ void api_cancel_logins(Manager *m);
 
 /* api-token.c: whoever holds a token */
 HANDLER(api_resolve);
+bool api_resolve_quickly(const BusClient *client, Unmarshal *in, Marshal *out, void *userdata);
 HANDLER(api_set_attributes);
 HANDLER(api_rotate);
 HANDLER(api_logout);
@@ -96,6 +97,7 @@ int pending_reply_token(Pending *p);            /* s, a{sv} */
 void api_store_fault(int error, Fault *f);
 
 /* ---- api-dict.c ---- */
+void api_marshal_session(Marshal *m, const Record *r);
 /* Append a{sv}, the session dictionary; set_cookie may be NULL. */
 int api_append_session(sd_bus_message *m, const Record *r, const char *set_cookie);
 extern const BusProperty api_session_properties[];

@@ -174,3 +174,35 @@ void bus_dispatch(BusClient *client, sd_bus_message *m) {
         if (r != 0)
                 bus_call_fail(c, r, &f);
 }
+
+static const BusMethod *quick_method(const Bus *b, const MarshalHeader *call) {
+        for (const BusObject *o = b->objects; o && o->path; o++)
+                if (!o->subtree && slice_equal(call->path, slice_of(o->path))) {
+                        const BusInterface *i = find_interface(o->interfaces, call->interface.data ?: "");
+                        const BusMethod *m = i ? interface_method(i, call->member.data ?: "") : NULL;
+
+                        return m && m->quick && slice_equal(call->signature, slice_of(m->in)) ? m : NULL;
+                }
+        return NULL;
+}
+
+bool bus_dispatch_quickly(BusClient *client, const uint8_t *message, size_t size, uint32_t serial, Marshal *reply) {
+        Unmarshal in = { .data = message, .size = size };
+        const BusMethod *method;
+        MarshalHeader call;
+
+        if (client->bus->stopped || !unmarshal_header(&in, &call) || call.type != MARSHAL_CALL ||
+            (call.flags & MARSHAL_NO_REPLY_EXPECTED))
+                return false;
+        method = quick_method(client->bus, &call);
+        if (!method)
+                return false;
+        marshal_header(reply, &(MarshalHeader) {
+                .type = MARSHAL_REPLY, .flags = MARSHAL_NO_REPLY_EXPECTED, .serial = serial, .reply_serial = call.serial,
+                .sender = slice_of(BUS_PRIVATE_NAME), .signature = slice_of(method->out),
+        });
+        if (!method->quick(client, &in, reply, client->bus->userdata))
+                return false;
+        marshal_end(reply);
+        return !reply->full;
+}

@@ -102,6 +102,8 @@ DEFINE_CLEANUP(BusCall *, bus_call_unref)
 
 /* bus-dispatch.c: everything from a method call to its answer. Never fails: what goes wrong is answered. */
 void bus_dispatch(BusClient *client, sd_bus_message *m);
+/* A whole message as it came over the private socket: fill reply and say true, or leave it to bus_dispatch(). */
+bool bus_dispatch_quickly(BusClient *client, const uint8_t *message, size_t size, uint32_t serial, Marshal *reply);
 const BusInterface *target_interface(const BusTarget *t, const char *name);
 
 /* bus-standard.c: what every object has. Handlers get a BusTarget as their object. */

@@ -17,6 +17,7 @@
 
 #include "access.h"
 #include "fault.h"
+#include "marshal.h"
 
 typedef struct Bus Bus;
 typedef struct BusClient BusClient;     /* a connection to the private socket, or a unique name on the bus */
@@ -31,12 +32,17 @@ typedef int (*BusHandler)(BusCall *call, sd_bus_message *m, void *object, void *
 /* Append the property's value (without the variant) to reply. */
 typedef int (*BusGetter)(const BusClient *client, sd_bus_message *reply, void *object, void *userdata);
 
+/* The same call by the bytes, for the method that everything else is for: in stands at the arguments (of the signature that the method has),
+ * the reply's body goes to out. false: nothing was done, and the call takes the ordinary way, by which all refusals go. */
+typedef bool (*BusQuick)(const BusClient *client, Unmarshal *in, Marshal *out, void *userdata);
+
 typedef struct BusMethod {
         const char *member;
         const char *in, *in_names;      /* "ssa{sv}", "service token need" */
         const char *out, *out_names;
         BusHandler handler;
         bool secret;                    /* arguments or reply hold secrets: messages are marked sensitive and wiped */
+        BusQuick quick;                 /* on the private socket tried first; NULL: none. Not of a subtree's object */
 } BusMethod;
 
 typedef struct BusProperty {

@@ -265,11 +265,12 @@ static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdat
 static int on_stop_idle(sd_event_source *source, void *userdata) {
         Manager *m = userdata;
 
-        return m->stopping && is_idle(m) ? finish(m) : 0;
+        return is_idle(m) ? finish(m) : 0;
 }
 
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
         Manager *m = userdata;
+        int r;
 
         if (m->stopping)
                 return finish(m);
@@ -278,7 +279,9 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, v
         bus_stop_reading(m->bus);
         if (is_idle(m))
                 return finish(m);
-        return sd_event_add_time_relative(m->event, &m->drain_source, CLOCK_BOOTTIME, STOP_LOGINS_USEC, 0, on_stop_timeout, m);
+        r = sd_event_add_time_relative(m->event, &m->drain_source, CLOCK_BOOTTIME, STOP_LOGINS_USEC, 0, on_stop_timeout, m);
+        /* Only now: it makes the loop turn twice for every event. Floating, the loop owns it. */
+        return r < 0 ? r : sd_event_add_post(m->event, NULL, on_stop_idle, m);
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
@@ -314,7 +317,6 @@ static int watch_signals(Manager *m) {
 }
 
 static int watch(Manager *m) {
-        sd_event_source *idle = NULL;
         int r;
 
         r = sd_event_add_io(m->event, &m->store_source, store_fd(m->store), EPOLLIN, on_store, m);
@@ -323,15 +325,7 @@ static int watch(Manager *m) {
         r = sd_event_add_time_relative(m->event, &m->store_mark_source, CLOCK_BOOTTIME, MARK_EVERY_USEC, USEC_PER_SEC, on_mark, m);
         if (r < 0)
                 return r;
-        r = watch_clock(m);
-        if (r < 0)
-                return r;
-        r = sd_event_add_post(m->event, &idle, on_stop_idle, m);
-        if (r < 0)
-                return r;
-        r = sd_event_source_set_floating(idle, true);
-        sd_event_source_unref(idle);
-        return r;
+        return watch_clock(m);
 }
 
 static int start_helpers(Manager *m, Fault *f) {

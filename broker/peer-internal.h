@@ -42,6 +42,7 @@ struct Peer {
         struct QueuedList queued;
         uint64_t n_queued;
 
+        uint32_t n_quick;               /* answered without sd-bus */
         bool doomed;                    /* to be freed from the event loop as soon as it turns */
 };
 
@@ -51,6 +52,8 @@ static inline bool peer_is_up(const Peer *p) {
         return p->feed.bus != NULL;
 }
 bool peer_may_read(const Peer *p);
+/* Answer a whole message without sd-bus, if it is of the kind that can be. */
+bool peer_answer_quickly(Peer *p, const uint8_t *message, size_t size);
 int peer_begin(Peer *p);                /* the handshake is done */
 int peer_feed(Peer *p, const uint8_t *message, size_t size, unsigned n_fds);    /* uses up the first n_fds of fds[] */
 

@@ -98,6 +98,8 @@ static ssize_t step_message(Peer *p, const uint8_t *data, size_t size, size_t *w
                 n_fds = wire_message_fds(data, (size_t) total);
         if (n_fds < 0 || (unsigned) n_fds > p->n_fds)
                 return -EBADMSG;
+        if (p->n_fds == 0 && peer_answer_quickly(p, data, (size_t) total))
+                return total;
         r = peer_feed(p, data, (size_t) total, (unsigned) n_fds);
         return r < 0 ? r : total;
 }
