@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- One session begins: its hash, its expiry, its place in the user's sorted set, and out with the oldest above the limit.
 -- KEYS: the session, the user's set. ARGV: lifetime in s, limit, now in ms, id, then field and value in turn.
 redis.call('HSET', KEYS[1], unpack(ARGV, 5))
