@@ -124,7 +124,7 @@ class Wire:
     def __init__(self, address, uid=None, timeout=30):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(timeout)
-        self.serial, self.replies, self.buffer = 0, {}, b""
+        self.serial, self.replies, self.buffer = 0, {}, bytearray()
         me = os.geteuid()
         try:
             if uid is not None and uid != me:
@@ -159,20 +159,31 @@ class Wire:
             self.socket.sendall(data)
         return self.serial
 
-    def receive(self):
-        """The next message: (type, reply serial, error name, values)."""
+    def next(self):
+        """The next message: (type, fields of its head, body)."""
         while len(self.buffer) < 16:
             self.fill()
         body, fields = struct.unpack_from("<I", self.buffer, 4)[0], struct.unpack_from("<I", self.buffer, 12)[0]
         start = 16 + fields + -fields % 8
         while len(self.buffer) < start + body:
             self.fill()
-        reader = Reader(self.buffer[:start])
+        reader = Reader(bytes(self.buffer[:start]))
         reader.at = 12
-        head = dict(reader.get("a(yv)"))
-        kind, content = self.buffer[1], Reader(self.buffer[start:start + body])
-        self.buffer = self.buffer[start + body:]
-        return kind, head.get(5), head.get(4), [content.get(one) for one in types(head.get(8, ""))]
+        kind, head, content = self.buffer[1], dict(reader.get("a(yv)")), bytes(self.buffer[start:start + body])
+        del self.buffer[:start + body]
+        return kind, head, content
+
+    def receive(self):
+        """The next message: (type, reply serial, error name, values)."""
+        kind, head, body = self.next()
+        reader = Reader(body)
+        return kind, head.get(5), head.get(4), [reader.get(one) for one in types(head.get(8, ""))]
+
+    def body(self, serial):
+        """The body of the next reply, which must be the one of this call and no error: for many of them."""
+        kind, head, body = self.next()
+        assert (kind, head.get(5)) == (2, serial), head
+        return body
 
     def take(self, serial):
         """Wait for the reply of a call that was sent."""
