@@ -114,9 +114,8 @@ def test_make_targets_exist():
     commands = quoted(PROSE) + re.findall(r"^ {4}(make .*)$", PROSE, re.M) + [line for b in blocks("sh") for line in b.code.splitlines()]
     targets = {match[1] for command in commands if (match := re.match(r"make ([a-z][a-z-]*)\b(?!=)", command))}
     assert {"demo", "test", "deps", "install", "uninstall"} <= targets
-    for target in targets | {"deps-demo", "deps-test", "deps-bench"}:
-        done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True)
-        assert "No rule to make target" not in done.stderr, done.stderr
+    phony = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
+    assert targets | {"deps-demo", "deps-test", "deps-bench"} <= set(phony)
 
 
 def paths():
