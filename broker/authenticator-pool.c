@@ -199,6 +199,11 @@ static unsigned total(const Pool *p) {
         return p->counts[HELPER_STARTING] + p->counts[HELPER_READY] + p->counts[HELPER_LENT];
 }
 
+/* To start a helper costs more than most logins: while one works and another stands ready, the reserve can wait for the answer. */
+static bool reserve_can_wait(const Pool *p) {
+        return p->counts[HELPER_LENT] > 0 && p->counts[HELPER_READY] > 0;
+}
+
 /* How many to start: those that are asked for now, and those to have in reserve. While backing off only the former,
  * and only when urgent. */
 static unsigned missing(const Pool *p, bool urgent) {
@@ -209,7 +214,7 @@ static unsigned missing(const Pool *p, bool urgent) {
         if (backing_off(p)) {
                 if (!urgent)
                         return 0;
-        } else
+        } else if (!reserve_can_wait(p))
                 target += p->options.idle;
         n = target > coming ? target - coming : 0;
         return n < room ? n : room;

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -149,6 +152,18 @@ static int harden(void) {
         return 0;
 }
 
+/* What every login needs and loads at its first use: done now, while nobody waits. The answer does not matter. */
+static void warm_up(void) {
+        struct passwd entry, *found;
+        gid_t groups[1];
+        char buffer[4096];
+        int n = ELEMENTSOF(groups);
+
+        tzset();
+        (void) getpwnam_r("root", &entry, buffer, sizeof(buffer), &found);
+        (void) getgrouplist("root", 0, groups, &n);
+}
+
 static int complain(int r, const char *what) {
         fprintf(stderr, "websess-pam: %s: %s\n", what, strerror(-r));
         return EXIT_FAILURE;
@@ -169,6 +184,7 @@ static int serve(const Arguments *a) {
         r = helper_check_peer(fd, &a->helper);
         if (r < 0)
                 return complain(r, "whoever connected may not ask");
+        warm_up();
         r = helper_serve(fd, &a->helper);
         return r < 0 ? complain(r, "conversation broken off") : EXIT_SUCCESS;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a login costs over PAM itself: Login through the library and the broker, and in turn the bare stack in this process
- * (pam_start, authenticate, acct_mgmt, pam_end).
+ * (pam_start, authenticate, acct_mgmt, pam_end), and CreateSession, which is a login without its PAM half: one durable commit.
  *
  *      login WEBSESS_SOCKET SERVICE PAM_CONFDIR PAM_SERVICE USER PASSWORD ROUNDS LOGINS PAUSE_MS
  *
@@ -48,8 +48,13 @@ static void login(websess *w, websess_session *s, const Stack *stack) {
                 errx(1, "login: %s", websess_last_error_text());
 }
 
+static void create(websess *w, websess_session *s, const Stack *stack) {
+        if (websess_create(w, stack->user, NULL, s) != 0)
+                errx(1, "create: %s", websess_last_error_text());
+}
+
 int main(int argc, char *argv[]) {
-        uint64_t *samples[2], rounds, n, start;
+        uint64_t *samples[3], rounds, n, start;
         websess_session *s = NULL;
         websess *w = NULL;
         struct timespec pause;
@@ -61,7 +66,7 @@ int main(int argc, char *argv[]) {
         rounds = number_argument(argv[7]);
         n = number_argument(argv[8]);
         pause = (struct timespec) { .tv_nsec = (long) number_argument(argv[9]) * 1000000 };
-        for (size_t i = 0; i < 2; i++)
+        for (size_t i = 0; i < 3; i++)
                 samples[i] = allocate(n, sizeof(*samples[i]));
         if (websess_open_socket(&w, argv[2], argv[1], 0) != 0 || websess_session_new(&s) != 0)
                 errx(1, "%s", websess_last_error_text());
@@ -79,14 +84,18 @@ int main(int argc, char *argv[]) {
                         before = now_nsec();
                         bare(&stack);
                         samples[1][i] = now_nsec() - before;
+                        before = now_nsec();
+                        create(w, s, &stack);
+                        samples[2][i] = now_nsec() - before;
                 }
                 report("login", samples[0], n, (double) (now_nsec() - start) / 1e9);
                 report("bare_pam", samples[1], n, (double) (now_nsec() - start) / 1e9);
+                report("lone_create", samples[2], n, (double) (now_nsec() - start) / 1e9);
         }
 
         s = websess_session_free(s);
         w = websess_close(w);
-        for (size_t i = 0; i < 2; i++)
+        for (size_t i = 0; i < 3; i++)
                 free(samples[i]);
         return 0;
 }
