@@ -58,7 +58,7 @@ LINK_HARDENING := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 
 SANITIZERS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 
-ALL_CPPFLAGS = -D_GNU_SOURCE -DWEBSESS_VERSION='"$(VERSION)"' -Iinclude -Ilib -Ilib/core -Ibroker $(CPPFLAGS)
+ALL_CPPFLAGS = -D_GNU_SOURCE -DWEBSESS_VERSION='"$(VERSION)"' -Iinclude -Ilib -Ilib/core -Ibroker $(addprefix -Ibroker/,$(ROOMS)) $(CPPFLAGS)
 # One set of position-independent objects serves programs (PIE) and shared objects. A shared object exports what its .sym
 # file lists and nothing else: there the sources beside it are visible, and everything else is hidden.
 ALL_CFLAGS = -std=gnu17 -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) $(SANITIZERS) $(CFLAGS)
@@ -68,12 +68,15 @@ SHARED = -shared $(if $(SANITIZE),,-Wl,-z,defs)
 
 # ---- sources --------------------------------------------------------------------------------------------------------
 
+# The rooms of the broker, from the top of the layers to the bottom.
+ROOMS := api bus login session store policy
+
 objects = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(1))))
 
 ARCHIVES := $(addprefix $(BUILD)/,libcore.a libwebsess.a libbroker.a libhelper.a libctl.a libmodule.a libtest.a)
 $(BUILD)/libcore.a:    $(call objects,lib/core/*.c)
 $(BUILD)/libwebsess.a: $(call objects,lib/*.c)
-$(BUILD)/libbroker.a:  $(call objects,broker/*.c)
+$(BUILD)/libbroker.a:  $(call objects,broker/*.c $(addprefix broker/,$(addsuffix /*.c,$(ROOMS))))
 $(BUILD)/libhelper.a:  $(call objects,broker/helper/*.c)
 $(BUILD)/libctl.a:     $(call objects,broker/ctl/*.c)
 $(BUILD)/libmodule.a:     $(call objects,pam/*.c)

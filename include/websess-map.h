@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The map: how the broker publishes the sessions of one service in shared memory, and how a reader finds one there without a lock or a
- * system call. Layout and protocol only; broker/map-writer.c writes, lib/map-read.c reads.
+ * system call. Layout and protocol only; broker/session/map-writer.c writes, lib/map-read.c reads.
  *
  *   offset 0              MapHeader, one page
  *   buckets_offset        n_buckets MapBucket, a power of two of them

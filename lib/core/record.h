@@ -13,7 +13,7 @@
  *       64    8  version: counts the changes of the session, 1 at creation; a touch does not count
  *       72    8  created, µs of CLOCK_REALTIME since 1970
  *       80    8  created   \
- *       88    8  last seen  > µs of the steady clock (broker/steady.h)
+ *       88    8  last seen  > µs of the steady clock (broker/store/steady.h)
  *       96    8  auth time /
  *      104    8  idle, µs (a span)
  *      112    8  lifetime end, µs of the steady clock

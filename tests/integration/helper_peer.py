@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The broker's side of the talk with websess-pam, in Python: an encoder and a decoder of their own, so that the tests do not believe the
-C ones. See broker/auth-protocol.h for the layout."""
+C ones. See broker/login/auth-protocol.h for the layout."""
 
 import os
 import signal
