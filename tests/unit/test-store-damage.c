@@ -297,7 +297,7 @@ static int take_free_list(void *userdata, const PageEntry *e) {
 static void test_S18_a_page_both_used_and_free_is_refused(void **state) {
         Sample *sample = *state;
         const void *list = NULL;
-        uint64_t count, numbers[2], root;
+        uint64_t count, number, root, at = 1;
         PageFile p;
 
         assert_int_equal(page_file_open(&p, sample->bytes, sample->size), 0);
@@ -306,10 +306,14 @@ static void test_S18_a_page_both_used_and_free_is_refused(void **state) {
         page_file_done(&p);
         assert_non_null(list);
 
-        /* Descending: the first may become greater, or the last smaller. */
+        /* Numbers descend, and still do when one is put in the place of the next smaller one, or of the last. */
         memcpy(&count, list, sizeof(count));
-        memcpy(numbers, (const uint8_t *) list + 8, sizeof(numbers));
-        memcpy((uint8_t *) (uintptr_t) list + 8 * (count == 1 || root > numbers[1] ? 1 : count), &root, sizeof(root));
+        for (; at < count; at++) {
+                memcpy(&number, (const uint8_t *) list + 8 * at, sizeof(number));
+                if (number < root)
+                        break;
+        }
+        memcpy((uint8_t *) (uintptr_t) list + 8 * at, &root, sizeof(root));
         write_file(sample->path, sample->bytes, sample->size);
         expect_refused(sample, "used twice", "restore a backup");
 }
