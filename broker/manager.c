@@ -45,7 +45,7 @@ static AuthOptions auth_options(const Manager *m, const char *socket_path) {
         return (AuthOptions) {
                 .socket_path = socket_path,
                 .idle_helpers = s->idle_helpers, .max_helpers = s->max_helpers,
-                .timeout_usec = s->login_timeout_usec, .failure_floor_usec = s->failure_delay_usec,
+                .timeout_usec = s->login_timeout_usec, .queue_timeout_usec = s->queue_timeout_usec, .failure_floor_usec = s->failure_delay_usec,
         };
 }
 

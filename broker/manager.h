@@ -33,6 +33,7 @@ typedef struct Manager {
         Authenticator *authenticator;
         Bus *bus;
         TAILQ_HEAD(, Login) logins;     /* in progress */
+        uint64_t conversations;         /* how many there have been: the last one's number */
         uint64_t started;               /* CLOCK_REALTIME, µs */
         int exit_status;
         bool stopping;

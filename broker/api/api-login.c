@@ -3,7 +3,7 @@
  * Sessions begin: Login asks PAM, CreateSession takes the caller's word for who it is. Both wait (for a helper, for NSS, for the disk), so
  * what they need lives in a Login object: it holds the call and the message that its strings point into.
  */
-#include "api.h"
+#include "api-login.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,24 +13,7 @@
 #include "log.h"
 #include "validate.h"
 
-#define LEVEL_PASSWORD 1u       /* what one password through PAM is worth */
-
-struct Login {
-        TAILQ_ENTRY(Login) link;
-        Manager *manager;
-        BusCall *call;
-        sd_bus_message *message;        /* the strings below point into it */
-        Policy *policy;
-        const Service *service;         /* of that policy */
-        Authentication *authentication; /* Login: while PAM is asked */
-        const char *method;
-        char *user;
-        Strings roles;
-        Attributes attributes;
-        Options options;
-};
-
-static Login *login_free(Login *l) {
+Login *login_free(Login *l) {
         if (!l)
                 return NULL;
 
@@ -40,15 +23,17 @@ static Login *login_free(Login *l) {
         attributes_done(&l->attributes);
         options_done(&l->options);
         free(l->user);
+        free(l->host);
+        sd_event_source_disable_unref(l->timer);
+        bus_call_unref(l->round);
         sd_bus_message_unref(l->message);
         bus_call_unref(l->call);
         policy_unref(l->policy);
         free(l);
         return NULL;
 }
-DEFINE_CLEANUP(Login *, login_free)
 
-static int login_new(Login **ret, Manager *m, BusCall *call, sd_bus_message *message, const char *method) {
+int login_new(Login **ret, Manager *m, BusCall *call, sd_bus_message *message, const char *method) {
         Login *l = calloc(1, sizeof(*l));
 
         if (!l)
@@ -59,6 +44,7 @@ static int login_new(Login **ret, Manager *m, BusCall *call, sd_bus_message *mes
         l->message = sd_bus_message_ref(message);
         l->policy = policy_ref(m->policy);
         l->method = method;
+        l->reply = pending_reply_token;
         TAILQ_INSERT_TAIL(&m->logins, l, link);
         *ret = l;
         return 0;
@@ -85,7 +71,7 @@ static int begin(Login *l, NewSession *n, Fault *f) {
         n->method = l->method;
         n->max_sessions_per_creator = l->policy->settings.max_sessions_per_creator;
 
-        r = pending_new(&p, l->manager, l->call, pending_reply_token);
+        r = pending_new(&p, l->manager, l->call, l->reply);
         if (r < 0)
                 return r;
         policy_unref(p->policy);
@@ -122,7 +108,7 @@ static size_t count(const char *const *list) {
 }
 
 /* reason is PAM's own and tells a locked account from a wrong password: for the journal, never for the client. */
-static void log_failed(const Login *l, const Fault *f, const char *reason) {
+void login_log_failed(const Login *l, const Fault *f, const char *reason) {
         const Caller *caller = bus_client_caller(bus_call_client(l->call));
         char host[REMOTE_HOST_MAX + 1];
 
@@ -133,19 +119,9 @@ static void log_failed(const Login *l, const Fault *f, const char *reason) {
                   "Login of %s on %s failed: %s", l->user, l->service->name, *reason ? reason : f->text);
 }
 
-static void authenticated(Authentication *a, int result, const AuthIdentity *identity, const Fault *f, void *userdata) {
+void login_succeeded(Login *l, const AuthIdentity *identity) {
         Slice roles[ROLES_MAX], methods[METHODS_MAX];
-        Login *l = userdata;
         NewSession n = { .uid = RECORD_NO_UID };
-
-        l->authentication = NULL;
-        if (result != 0) {
-                if (result > 0)
-                        log_failed(l, f, authentication_reason(a));
-                bus_call_fail(l->call, result, f);
-                login_free(l);
-                return;
-        }
 
         n.user = slice_of(identity->user);
         n.uid = identity->uid;
@@ -163,53 +139,89 @@ static void authenticated(Authentication *a, int result, const AuthIdentity *ide
                 n.methods = l->options.methods.items;
                 n.n_methods = l->options.methods.n;
         }
-        n.level = options_have(&l->options, OPTION_LEVEL) ? l->options.level : LEVEL_PASSWORD;
+        n.level = options_have(&l->options, OPTION_LEVEL) ? l->options.level : identity->level;
         begin_or_fail(l, &n);
 }
 
-static int read_login(Login *l, sd_bus_message *m, Slice *ret_secret, Fault *f) {
-        Slice user;
+static void authenticated(Authentication *a, int result, const AuthIdentity *identity, const Fault *f, void *userdata) {
+        Login *l = userdata;
+
+        l->authentication = NULL;
+        if (result != 0) {
+                if (result > 0)
+                        login_log_failed(l, f, authentication_reason(a));
+                bus_call_fail(l->call, result, f);
+                login_free(l);
+                return;
+        }
+        login_succeeded(l, identity);
+}
+
+int login_read_service(Login *l, Slice *ret_user, Fault *f) {
         int r;
 
+        r = api_service(l->manager, l->call, l->message, RIGHT_LOGIN, &l->service, f);
+        if (r != 0)
+                return r;
         if (l->service->users == USERS_APP)
                 return fault(f, FAULT_INVALID_ARGUMENT, "service \"%s\" has Users=app: the application authenticates its users itself and calls CreateSession",
                              l->service->name);
+        return args_string(l->message, ret_user);
+}
 
-        r = args_string(m, &user);
-        if (r < 0)
-                return r;
+int login_set_user(Login *l, Slice user, Fault *f) {
+        int r;
+
         r = validate_user(user, f);
-        if (r != 0)
-                return r;
-        r = keep_user(l, user);
-        if (r < 0)
-                return r;
-        r = args_string(m, ret_secret);
-        if (r < 0)
-                return r;
-        r = validate_password(*ret_secret, f);
-        if (r != 0)
-                return r;
+        return r != 0 ? r : keep_user(l, user);
+}
 
-        r = args_options(m, OPTIONS_LOGIN, &l->options, f);
+int login_read_options(Login *l, uint64_t allowed, Fault *f) {
+        int r;
+
+        r = args_options(l->message, allowed, &l->options, f);
         if (r != 0)
                 return r;
         r = require_known_roles(l->service, l->options.roles.items, l->options.roles.n, f);
         if (r != 0)
                 return r;
-        if (l->options.has & (OPTIONS_CREATE_RIGHT | OPTION_BIT(OPTION_ROLES)))
-                return api_require(l->call, l->service, RIGHT_CREATE, f);
-        return 0;
+        if (l->options.has & (OPTIONS_CREATE_RIGHT | OPTION_BIT(OPTION_ROLES))) {
+                r = api_require(l->call, l->service, RIGHT_CREATE, f);
+                if (r != 0)
+                        return r;
+        }
+        /* what was given with the call is the session's: Login has it among its options, CreateSession as an argument */
+        l->attributes = l->options.attributes;
+        l->options.attributes = (Attributes) {};
+        l->host = strndup(l->options.remote_host.size ? l->options.remote_host.data : "", l->options.remote_host.size);
+        return l->host ? 0 : -ENOMEM;
+}
+
+static int read_login(Login *l, Slice *ret_secret, Fault *f) {
+        Slice user;
+        int r;
+
+        r = login_read_service(l, &user, f);
+        if (r != 0)
+                return r;
+        r = login_set_user(l, user, f);
+        if (r != 0)
+                return r;
+        r = args_string(l->message, ret_secret);
+        if (r < 0)
+                return r;
+        r = validate_password(*ret_secret, f);
+        return r != 0 ? r : login_read_options(l, OPTIONS_LOGIN, f);
 }
 
 /* How many PAM exchanges one caller may have at once. */
-static int check_logins(const Login *l, Fault *f) {
+int login_check_number(const Login *l, Fault *f) {
         uid_t uid = bus_client_caller(bus_call_client(l->call))->uid;
         unsigned n = 0, max = l->policy->settings.max_logins_per_user;
         Login *other;
 
         TAILQ_FOREACH(other, &l->manager->logins, link)
-                n += other->authentication && bus_client_caller(bus_call_client(other->call))->uid == uid;
+                n += (other->authentication || other->number) && other != l && bus_client_caller(bus_call_client(other->call))->uid == uid;
         if (n >= max && uid != 0)
                 return fault(f, FAULT_TOO_MANY, "uid %u has %u logins in progress: see MaxLoginsPerUser= in websess.conf", (unsigned) uid, n);
         return 0;
@@ -217,7 +229,6 @@ static int check_logins(const Login *l, Fault *f) {
 
 HANDLER(api_login) {
         _cleanup_(login_freep) Login *l = NULL;
-        _cleanup_free_ char *host = NULL;
         Manager *manager = userdata;
         Slice secret;
         int r;
@@ -225,24 +236,14 @@ HANDLER(api_login) {
         r = login_new(&l, manager, call, m, "Login");
         if (r < 0)
                 return r;
-        r = api_service(manager, call, m, RIGHT_LOGIN, &l->service, f);
+        r = read_login(l, &secret, f);
         if (r != 0)
                 return r;
-        r = read_login(l, m, &secret, f);
+        r = login_check_number(l, f);
         if (r != 0)
                 return r;
-        /* what was given with the call is the session's: Login has it among its options, CreateSession as an argument */
-        l->attributes = l->options.attributes;
-        l->options.attributes = (Attributes) {};
-
-        r = check_logins(l, f);
-        if (r != 0)
-                return r;
-        host = strndup(l->options.remote_host.size ? l->options.remote_host.data : "", l->options.remote_host.size);
-        if (!host)
-                return -ENOMEM;
         r = authenticator_begin(manager->authenticator, &l->authentication, &(AuthRequest) {
-                .service = l->service->name, .user = l->user, .secret = secret.data, .remote_host = host,
+                .service = l->service->name, .user = l->user, .secret = secret.data, .remote_host = l->host,
                 .started = bus_call_started(call),
         }, authenticated, l, f);
         if (r != 0)
@@ -356,7 +357,7 @@ void api_client_gone(void *userdata, BusClient *client) {
         for (l = TAILQ_FIRST(&m->logins); l; l = next) {
                 next = TAILQ_NEXT(l, link);
                 /* without an authentication it waits for NSS, which calls back */
-                if (l->authentication && bus_call_client(l->call) == client)
+                if ((l->authentication || l->number) && bus_call_client(l->call) == client)
                         login_free(l);
         }
 }
@@ -366,7 +367,7 @@ void api_cancel_logins(Manager *m) {
 
         for (l = TAILQ_FIRST(&m->logins); l; l = next) {
                 next = TAILQ_NEXT(l, link);
-                if (l->authentication)
+                if (l->authentication || l->number)
                         login_free(l);
         }
 }

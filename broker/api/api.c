@@ -14,6 +14,7 @@ static const BusMethod manager_methods[] = {
         { "Resolve", "ssa{sv}", "service token need", "a{sv}", "session", api_resolve, .secret = true,
           .quick = api_resolve_quickly },
         { "Login", "sssa{sv}", "service user secret options", "sa{sv}", "token session", api_login, .secret = true },
+        { "BeginLogin", "ssa{sv}", "service user options", "o", "conversation", api_begin_login, .secret = true },
         { "CreateSession", "ssasa{sv}a{sv}", "service user roles attributes options", "sa{sv}", "token session", api_create_session,
           .secret = true },
         { "SetAttributes", "ssa{sv}ast", "service token set unset if_version", "t", "version", api_set_attributes, .secret = true },
@@ -54,6 +55,16 @@ static const BusInterface session_interface = {
         WEBSESS_SESSION_INTERFACE, session_methods, api_session_properties, NULL,
 };
 
+static const BusMethod conversation_methods[] = {
+        { "Continue", "as", "answers", "sa(us)sa{sv}", "state messages token session", api_continue, .secret = true },
+        { "Cancel", "", "", "", "", api_cancel },
+        {}
+};
+
+static const BusInterface conversation_interface = {
+        WEBSESS_CONVERSATION_INTERFACE, conversation_methods, NULL, NULL,
+};
+
 const BusObject api_objects[] = {
         {
                 .path = WEBSESS_MANAGER_PATH,
@@ -65,6 +76,13 @@ const BusObject api_objects[] = {
                 .interfaces = (const BusInterface *const[]) { &session_interface, NULL },
                 .find = api_find_session,
                 .children = api_session_children,
+        },
+        {
+                .path = WEBSESS_CONVERSATION_PATH,
+                .subtree = true,
+                .interfaces = (const BusInterface *const[]) { &conversation_interface, NULL },
+                .find = api_find_conversation,
+                .children = api_conversation_children,
         },
         {}
 };
@@ -216,7 +234,7 @@ static const char *cookie(Pending *p, const char *token, const Record *r, char *
         return out;
 }
 
-int pending_reply_token(Pending *p) {
+static int reply_token(Pending *p, bool conversation) {
         char token[TOKEN_PREFIX_MAX + TOKEN_BODY_SIZE + 1], set_cookie[COOKIE_HEADER_MAX];
         sd_bus_message *reply = NULL;
         Record r;
@@ -226,6 +244,8 @@ int pending_reply_token(Pending *p) {
         token_format(&p->token, p->service->token_prefix, token);
 
         k = bus_call_new_reply(p->call, &reply);
+        if (k >= 0 && conversation)
+                k = sd_bus_message_append(reply, "sa(us)", "done", 0);
         if (k >= 0)
                 k = sd_bus_message_append_basic(reply, 's', token);
         if (k >= 0)
@@ -237,4 +257,12 @@ int pending_reply_token(Pending *p) {
         wipe(token, sizeof(token));
         wipe(set_cookie, sizeof(set_cookie));
         return k;
+}
+
+int pending_reply_token(Pending *p) {
+        return reply_token(p, false);
+}
+
+int pending_reply_conversation(Pending *p) {
+        return reply_token(p, true);
 }

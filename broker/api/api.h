@@ -18,6 +18,14 @@ extern const BusObject api_objects[];
 /* api-login.c: sessions begin */
 HANDLER(api_login);
 HANDLER(api_create_session);
+
+/* api-conversation.c: … and are asked for in rounds */
+HANDLER(api_begin_login);
+HANDLER(api_continue);
+HANDLER(api_cancel);
+int api_find_conversation(void *userdata, const BusClient *client, const char *child, void **ret, Fault *f);
+int api_conversation_children(void *userdata, const BusClient *client, char ***ret);
+
 void api_client_gone(void *userdata, BusClient *client);
 /* Shutdown: logins still in progress are answered Unavailable. */
 void api_cancel_logins(Manager *m);
@@ -92,6 +100,7 @@ int pending_reply_empty(Pending *p);
 int pending_reply_version(Pending *p);          /* t */
 int pending_reply_count(Pending *p);            /* u */
 int pending_reply_token(Pending *p);            /* s, a{sv} */
+int pending_reply_conversation(Pending *p);     /* s, a(us), s, a{sv}: done */
 
 /* What a failed commit means to a caller. */
 void api_store_fault(int error, Fault *f);

@@ -106,11 +106,12 @@ static int die_with_broker(int fd) {
         return 0;
 }
 
-/* ---- BEGIN ---- */
+/* ---- BEGIN and CONVERSE ---- */
 
 /* The question as C strings. */
 typedef struct Question {
         char *service, *user, *secret, *remote_host;
+        bool step_up;
 } Question;
 
 static void question_done(Question *q) {
@@ -128,8 +129,11 @@ static char *slice_to_string(Slice s) {
 
 static int question_read(Question *q, const AuthMessage *m) {
         if (validate_service(m->service, NULL) != 0 || validate_user(m->user, NULL) != 0 ||
-            validate_password(m->secret, NULL) != 0 || validate_remote_host(m->remote_host, NULL) != 0)
+            validate_remote_host(m->remote_host, NULL) != 0)
                 return -EBADMSG;
+        if (m->operation == AUTH_BEGIN && validate_password(m->secret, NULL) != 0)
+                return -EBADMSG;
+        q->step_up = m->flags & AUTH_STEP_UP;
         q->service = slice_to_string(m->service);
         q->user = slice_to_string(m->user);
         q->secret = slice_to_string(m->secret);
@@ -138,8 +142,8 @@ static int question_read(Question *q, const AuthMessage *m) {
 }
 
 /* Which PAM service stands behind a websess service: the policy on disk decides, not whoever asks. Of it only this
- * service's part is read: a mistake in another one's file shuts nobody out. 0, FAULT_UNAVAILABLE or -ENOMEM. */
-static int find_pam_service(const HelperOptions *options, const char *name, char **ret, Fault *f) {
+ * service's part is read: a mistake in another one's file shuts nobody out. 0 or FAULT_UNAVAILABLE. */
+static int find_service(const HelperOptions *options, const char *name, Service **ret, Fault *f) {
         _cleanup_(service_freep) Service *service = NULL;
         int r = policy_load_service(&service, options->configuration, name, f);
 
@@ -151,8 +155,8 @@ static int find_pam_service(const HelperOptions *options, const char *name, char
         if (service->users != USERS_UNIX)
                 return fault(f, FAULT_UNAVAILABLE,
                              "service \"%s\" has users of its own (Users=app): PAM does not know them", name);
-        *ret = strdup(service->pam_service);
-        return *ret ? 0 : -ENOMEM;
+        *ret = TAKE_PTR(service);
+        return 0;
 }
 
 static int send_outcome(Helper *h, int outcome, int pam_result, uint64_t delay_usec, const char *text) {
@@ -166,21 +170,24 @@ static int send_outcome(Helper *h, int outcome, int pam_result, uint64_t delay_u
         });
 }
 
-static int send_success(Helper *h, const StackResult *result) {
-        static const Slice methods[] = { { "pwd", 3 } };
+static int send_success(Helper *h, const StackResult *result, const Stack *stack) {
+        Slice methods[METHODS_MAX];
         _cleanup_(account_done) Account account;
         _cleanup_free_ Slice *groups = NULL;
         AuthMessage m = {
                 .operation = AUTH_RESULT,
                 .user = slice_of(result->user),
                 .methods = methods,
-                .n_methods = ELEMENTSOF(methods),
+                .n_methods = stack->methods->n,
+                .level = stack->level,
         };
         int r = account_lookup(&account, result->user);
 
         if (r < 0)
                 return send_outcome(h, FAULT_UNAVAILABLE, result->pam_result, 0,
                                     "the user's groups cannot be read: see nsswitch.conf(5)");
+        for (size_t i = 0; i < stack->methods->n; i++)
+                methods[i] = slice_of(stack->methods->names[i]);
         groups = calloc(account.n_groups + 1, sizeof(*groups));
         if (!groups)
                 return -ENOMEM;
@@ -194,33 +201,117 @@ static int send_success(Helper *h, const StackResult *result) {
         return send_message(h, &m);
 }
 
-static int handle_begin(Helper *h, const AuthMessage *m) {
+/* ---- rounds of PROMPT and ANSWER ---- */
+
+/* One message as the protocol has it. What is no UTF-8 is shown as '?', since D-Bus carries nothing else. */
+static int prompt_make(const StackMessage *m, char **ret) {
+        size_t size = strnlen(m->text, AUTH_PROMPT_MAX);
+        char *text;
+
+        while (m->text[size] && size > 0 && ((unsigned char) m->text[size] & 0xc0) == 0x80)
+                size--;         /* cut between characters */
+        text = malloc(1 + size);
+        if (!text)
+                return -ENOMEM;
+        text[0] = (char) m->style;
+        memcpy(text + 1, m->text, size);
+        while (!utf8_valid(text + 1, size))
+                for (size_t i = 1; i <= size; i++)
+                        if ((unsigned char) text[i] >= 0x80)
+                                text[i] = '?';
+        *ret = text;
+        return (int) size + 1;
+}
+
+static int send_prompt(Helper *h, const StackMessage *messages, size_t n) {
+        Slice list[AUTH_PROMPTS_MAX];
+        AuthMessage m = { .operation = AUTH_PROMPT, .messages = list };
+        int r = 0;
+
+        for (; r >= 0 && m.n_messages < n; m.n_messages++) {
+                char *text;
+
+                r = prompt_make(messages + m.n_messages, &text);
+                if (r < 0)
+                        break;
+                list[m.n_messages] = slice(text, (size_t) r);
+        }
+        if (r >= 0)
+                r = send_message(h, &m);
+        for (size_t i = 0; i < m.n_messages; i++)
+                free((char *) list[i].data);
+        return r;
+}
+
+/* Hand the answers to those messages that asked. What does not fit them is not PAM's to guess about. */
+static int take_answers(const AuthMessage *m, const StackMessage *messages, size_t n, char **answers) {
+        size_t position = 0, wanted = 0;
+        Slice answer;
+
+        for (size_t i = 0; i < n; i++)
+                wanted += auth_style_asks(messages[i].style);
+        if (m->operation != AUTH_ANSWER || m->n_answers != wanted)
+                return -EPROTO;
+        for (size_t i = 0; i < n; i++) {
+                if (!auth_style_asks(messages[i].style) || !auth_message_next_answer(m, &position, &answer))
+                        continue;
+                answers[i] = slice_to_string(answer);
+                if (!answers[i])
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int ask(const StackMessage *messages, size_t n, char **answers, void *userdata) {
+        Helper *h = userdata;
+        AuthMessage m;
+        int r;
+
+        if (n > AUTH_PROMPTS_MAX)
+                return -E2BIG;
+        r = send_prompt(h, messages, n);
+        if (r < 0)
+                return r;
+        r = receive_message(h, &m);
+        if (r == 0)
+                _exit(EXIT_SUCCESS);    /* hung up: no module gets to say another word */
+        if (r > 0)
+                r = take_answers(&m, messages, n, answers);
+        wipe(h->packet, AUTH_MESSAGE_MAX);
+        return r;
+}
+
+/* BEGIN or CONVERSE: run the stack and say how it ended. */
+static int handle_question(Helper *h, const AuthMessage *m) {
         _cleanup_(question_done) Question q = { 0 };
         _cleanup_(stack_result_done) StackResult result = { 0 };
-        _cleanup_free_ char *pam_service = NULL;
+        _cleanup_(service_freep) Service *service = NULL;
+        const bool converse = m->operation == AUTH_CONVERSE;
+        Stack stack;
         Fault f = { 0 };
         int r = question_read(&q, m);
 
         wipe(h->packet, AUTH_MESSAGE_MAX);
         if (r < 0)
                 return r;
-        r = find_pam_service(h->options, q.service, &pam_service, &f);
-        if (r < 0)
-                return r;
-        if (r > 0)
+        r = find_service(h->options, q.service, &service, &f);
+        if (r != 0)
                 return send_outcome(h, r, 0, 0, f.text);
+        stack = service_stack(service, q.step_up);
         r = die_with_broker(h->fd);
         if (r < 0)
                 return r;
         stack_authenticate(&(StackRequest) {
-                .pam_service = pam_service,
+                .pam_service = stack.pam_service,
                 .pam_confdir = h->options->pam_confdir,
                 .user = q.user,
                 .secret = q.secret,
                 .remote_host = q.remote_host,
+                .ask = converse ? ask : NULL,
+                .userdata = h,
         }, &result);
         if (result.outcome == FAULT_NONE)
-                return send_success(h, &result);
+                return send_success(h, &result, &stack);
         return send_outcome(h, result.outcome, result.pam_result, result.delay_usec, result.text);
 }
 
@@ -232,7 +323,8 @@ static const struct {
         int (*handle)(Helper *h, const AuthMessage *m);
         HelperState next;
 } turns[] = {
-        { STATE_FRESH, AUTH_BEGIN, handle_begin, STATE_DONE },
+        { STATE_FRESH, AUTH_BEGIN, handle_question, STATE_DONE },
+        { STATE_FRESH, AUTH_CONVERSE, handle_question, STATE_DONE },
 };
 
 static int take_turn(Helper *h, const AuthMessage *m) {

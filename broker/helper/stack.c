@@ -2,6 +2,7 @@
 /* Runs PAM. Touches libpam and, through its modules, whatever the machine's administrator has put into the stack. */
 #include "stack.h"
 
+#include <errno.h>
 #include <security/pam_appl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,8 +16,6 @@
 
 /* What modules show when they ask for the name again; nobody else writes this, so it marks that question. */
 #define NAME_PROMPT "websess user name: "
-
-#define PAM_FLAGS (PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK)
 
 /* One exchange with one stack; appdata of all callbacks. */
 typedef struct Exchange {
@@ -63,6 +62,8 @@ static void free_responses(struct pam_response *responses, int n) {
         free(responses);
 }
 
+/* ---- one secret, and nobody to ask ---- */
+
 /* The first hidden question gets the secret, a question for the name the name; any other question needs a person. */
 static int answer(Exchange *x, const struct pam_message *message, char **ret) {
         const char *text = NULL;
@@ -89,8 +90,62 @@ static int answer(Exchange *x, const struct pam_message *message, char **ret) {
         return *ret ? PAM_SUCCESS : PAM_BUF_ERR;
 }
 
+static int answer_all(Exchange *x, int n, const struct pam_message **messages, struct pam_response *responses) {
+        int r = PAM_SUCCESS;
+
+        for (int i = 0; r == PAM_SUCCESS && i < n; i++)
+                r = answer(x, messages[i], &responses[i].resp);
+        return r;
+}
+
+/* ---- somebody to ask ---- */
+
+/* AUTH_STYLE_*, or 0 for a style that no text can carry. */
+static int style_of(int pam_style) {
+        switch (pam_style) {
+        case PAM_PROMPT_ECHO_OFF:
+                return AUTH_STYLE_SECRET;
+        case PAM_PROMPT_ECHO_ON:
+        case PAM_RADIO_TYPE:
+                return AUTH_STYLE_QUESTION;
+        case PAM_ERROR_MSG:
+                return AUTH_STYLE_ERROR;
+        case PAM_TEXT_INFO:
+                return AUTH_STYLE_INFO;
+        default:
+                return 0;
+        }
+}
+
+/* The name is not asked for again: the conversation is about this user. */
+static bool asks_for_name(const struct pam_message *m) {
+        return m->msg_style == PAM_PROMPT_ECHO_ON && m->msg && strcmp(m->msg, NAME_PROMPT) == 0;
+}
+
+static int ask_all(Exchange *x, int n, const struct pam_message **messages, struct pam_response *responses) {
+        StackMessage asked[PAM_MAX_NUM_MSG];
+        char *answers[PAM_MAX_NUM_MSG] = { 0 };
+        size_t n_asked = 0, at = 0;
+        int r = 0;
+
+        for (int i = 0; i < n; i++) {
+                if (asks_for_name(messages[i]))
+                        continue;
+                asked[n_asked] = (StackMessage) { style_of(messages[i]->msg_style), messages[i]->msg ?: "" };
+                if (asked[n_asked++].style == 0)
+                        return PAM_CONV_ERR;
+        }
+        if (n_asked > 0)
+                r = x->request->ask(asked, n_asked, answers, x->request->userdata);
+        for (int i = 0; i < n; i++)
+                responses[i].resp = asks_for_name(messages[i]) ? strdup(x->request->user) : answers[at++];
+        return r == 0 ? PAM_SUCCESS : r == -ENOMEM ? PAM_BUF_ERR : PAM_CONV_ERR;
+}
+
 static int converse(int n, const struct pam_message **messages, struct pam_response **ret, void *appdata) {
         struct pam_response *responses;
+        Exchange *x = appdata;
+        int r;
 
         /* Some modules free what they find here even after an error; some pass NULL with messages that ask nothing. */
         if (ret)
@@ -100,13 +155,10 @@ static int converse(int n, const struct pam_message **messages, struct pam_respo
         responses = calloc((size_t) n, sizeof(*responses));
         if (!responses)
                 return PAM_BUF_ERR;
-        for (int i = 0; i < n; i++) {
-                int r = answer(appdata, messages[i], &responses[i].resp);
-
-                if (r != PAM_SUCCESS) {
-                        free_responses(responses, n);
-                        return r;
-                }
+        r = x->request->ask ? ask_all(x, n, messages, responses) : answer_all(x, n, messages, responses);
+        if (r != PAM_SUCCESS) {
+                free_responses(responses, n);
+                return r;
         }
         if (ret)
                 *ret = responses;       /* the module's from here on */
@@ -161,18 +213,23 @@ static int read_user(pam_handle_t *handle, char **ret) {
 
 /* The fixed order. *step is the call that returned last. Account management is never left out. */
 static int run(pam_handle_t *handle, const StackRequest *request, char **user, const char **step) {
-        int r;
+        /* What modules say is for a person, if there is one. */
+        int flags = PAM_DISALLOW_NULL_AUTHTOK | (request->ask ? 0 : PAM_SILENT), r;
 
         *step = "pam_set_item";
         r = set_items(handle, request);
         if (r != PAM_SUCCESS)
                 return r;
         *step = "pam_authenticate";
-        r = pam_authenticate(handle, PAM_FLAGS);
+        r = pam_authenticate(handle, flags);
         if (r != PAM_SUCCESS)
                 return r;
         *step = "pam_acct_mgmt";
-        r = pam_acct_mgmt(handle, PAM_FLAGS);
+        r = pam_acct_mgmt(handle, flags);
+        if (r == PAM_NEW_AUTHTOK_REQD && request->ask) {
+                *step = "pam_chauthtok";
+                r = pam_chauthtok(handle, PAM_CHANGE_EXPIRED_AUTHTOK);
+        }
         if (r != PAM_SUCCESS)
                 return r;
         *step = "PAM_USER";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One run of a PAM stack in the helper's fixed order: authenticate, account management, and the user's name read
- * again. stack.c is the only file of the tree that sees libpam's application interface. It never sleeps: the delay
+ * One run of a PAM stack in the helper's fixed order: authenticate, account management, a new password where account
+ * management demanded one and there is somebody to ask, and the user's name read again. stack.c is the only file of the tree that sees libpam's application interface. It never sleeps: the delay
  * that modules ask for is reported.
  */
 #pragma once
@@ -10,10 +10,23 @@
 
 #include "auth-protocol.h"
 
+/* What a module says or asks; the styles are AUTH_STYLE_*. */
+typedef struct StackMessage {
+        int style;
+        const char *text;
+} StackMessage;
+
+/* Show messages to whoever logs in. answers has n places: a malloc'ed string for each message that asks, NULL for the
+ * others; whatever stands there is the caller's, who wipes it. 0 or a negative errno. */
+typedef int (*StackAsk)(const StackMessage *messages, size_t n, char **answers, void *userdata);
+
 typedef struct StackRequest {
         const char *pam_service;        /* the file's name in the PAM folder */
         const char *pam_confdir;        /* NULL: libpam's own */
-        const char *user, *secret;
+        const char *user;
+        const char *secret;             /* the one answer there is, where ask is NULL */
+        StackAsk ask;
+        void *userdata;
         const char *remote_host;        /* "" for none */
 } StackRequest;
 

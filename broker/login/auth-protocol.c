@@ -8,6 +8,8 @@
 
 #define FIELD_HEADER_SIZE 4u
 #define BIT(operation) (1u << (operation))
+#define ASKING (BIT(AUTH_BEGIN) | BIT(AUTH_CONVERSE))
+#define OPERATIONS (BIT(AUTH_READY) | ASKING | BIT(AUTH_RESULT) | BIT(AUTH_PROMPT) | BIT(AUTH_ANSWER))
 
 typedef enum FieldType {
         FIELD_STRING,           /* a Slice without NUL */
@@ -27,16 +29,16 @@ typedef struct Field {
         unsigned allowed;       /* … and of those that may */
 } Field;
 
-enum { TAG_GROUP = 11, TAG_METHOD = 12 };
+enum { TAG_GROUP = 11, TAG_METHOD = 12, TAG_PROMPT = 13, TAG_ANSWER = 14 };
 
 #define AT(member) offsetof(AuthMessage, member)
 
 /* Tags are for ever: a field that goes leaves its number unused. */
 static const Field fields[] = {
-        { 1, FIELD_STRING, AT(service), 0, 1, SERVICE_MAX, BIT(AUTH_BEGIN), BIT(AUTH_BEGIN) },
-        { 2, FIELD_STRING, AT(user), 0, 1, USER_MAX, BIT(AUTH_BEGIN), BIT(AUTH_BEGIN) | BIT(AUTH_RESULT) },
+        { 1, FIELD_STRING, AT(service), 0, 1, SERVICE_MAX, ASKING, ASKING },
+        { 2, FIELD_STRING, AT(user), 0, 1, USER_MAX, ASKING, ASKING | BIT(AUTH_RESULT) },
         { 3, FIELD_STRING, AT(secret), 0, 1, AUTH_SECRET_MAX, BIT(AUTH_BEGIN), BIT(AUTH_BEGIN) },
-        { 4, FIELD_STRING, AT(remote_host), 0, 1, REMOTE_HOST_MAX, 0, BIT(AUTH_BEGIN) },
+        { 4, FIELD_STRING, AT(remote_host), 0, 1, REMOTE_HOST_MAX, 0, ASKING },
         { 5, FIELD_U32, AT(outcome), 0, 4, 4, BIT(AUTH_RESULT), BIT(AUTH_RESULT) },
         { 6, FIELD_U32, AT(pam_result), 0, 4, 4, BIT(AUTH_RESULT), BIT(AUTH_RESULT) },
         { 7, FIELD_U64, AT(delay_usec), 0, 8, 8, BIT(AUTH_RESULT), BIT(AUTH_RESULT) },
@@ -45,6 +47,10 @@ static const Field fields[] = {
         { 10, FIELD_TAG, AT(account_digest), 0, RECORD_TAG_SIZE, RECORD_TAG_SIZE, BIT(AUTH_RESULT), BIT(AUTH_RESULT) },
         { TAG_GROUP, FIELD_LIST, AT(groups), AT(n_groups), 1, AUTH_GROUP_NAME_MAX, 0, BIT(AUTH_RESULT) },
         { TAG_METHOD, FIELD_LIST, AT(methods), AT(n_methods), 1, METHOD_MAX, 0, BIT(AUTH_RESULT) },
+        { TAG_PROMPT, FIELD_LIST, AT(messages), AT(n_messages), 1, 1 + AUTH_PROMPT_MAX, BIT(AUTH_PROMPT), BIT(AUTH_PROMPT) },
+        { TAG_ANSWER, FIELD_LIST, AT(answers), AT(n_answers), 0, AUTH_SECRET_MAX, 0, BIT(AUTH_ANSWER) },
+        { 15, FIELD_U32, AT(flags), 0, 4, 4, BIT(AUTH_CONVERSE), BIT(AUTH_CONVERSE) },
+        { 16, FIELD_U32, AT(level), 0, 4, 4, BIT(AUTH_RESULT), BIT(AUTH_RESULT) },
 };
 
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -79,7 +85,7 @@ typedef struct Writer {
 } Writer;
 
 static void put_field(Writer *w, const Field *f, const void *value, size_t size) {
-        if (size < f->min || size > f->max || (f->type <= FIELD_LIST && memchr(value, 0, size))) {
+        if (size < f->min || size > f->max || (f->type <= FIELD_LIST && size > 0 && memchr(value, 0, size))) {
                 w->invalid = true;
                 return;
         }
@@ -89,7 +95,8 @@ static void put_field(Writer *w, const Field *f, const void *value, size_t size)
                 at[0] = f->tag;
                 at[1] = 0;
                 write_number(at + 2, 2, size);
-                memcpy(at + FIELD_HEADER_SIZE, value, size);
+                if (size > 0)
+                        memcpy(at + FIELD_HEADER_SIZE, value, size);
         }
         w->used += FIELD_HEADER_SIZE + size;
 }
@@ -145,7 +152,7 @@ static void put_message(Writer *w, const AuthMessage *m) {
 }
 
 static bool operation_known(uint8_t operation) {
-        return operation > 0 && operation < _AUTH_OPERATION_MAX;
+        return operation < _AUTH_OPERATION_MAX && (OPERATIONS & BIT(operation));
 }
 
 size_t auth_message_size(const AuthMessage *m) {
@@ -288,4 +295,18 @@ bool auth_message_next_group(const AuthMessage *m, size_t *position, Slice *out)
 
 bool auth_message_next_method(const AuthMessage *m, size_t *position, Slice *out) {
         return next_of(m, TAG_METHOD, position, out);
+}
+
+bool auth_message_next_answer(const AuthMessage *m, size_t *position, Slice *out) {
+        return next_of(m, TAG_ANSWER, position, out);
+}
+
+bool auth_message_next_prompt(const AuthMessage *m, size_t *position, int *style, Slice *text) {
+        Slice s;
+
+        if (!next_of(m, TAG_PROMPT, position, &s))
+                return false;
+        *style = (unsigned char) s.data[0];
+        *text = slice(s.data + 1, s.size - 1);
+        return true;
 }

@@ -18,7 +18,11 @@
  *   broker → helper  BEGIN     authenticate this user for this service
  *   helper → broker  RESULT    how it ended; the helper exits
  *
- * Operation numbers from 16 up are kept for rounds of prompts and answers, from 32 up for looking at accounts.
+ *   broker → helper  CONVERSE  the same question as BEGIN, with no secret: the stack asks for what it wants
+ *   helper → broker  PROMPT    what the stack says and asks; the helper waits
+ *   broker → helper  ANSWER    an answer to each question, in order; then another PROMPT or the RESULT
+ *
+ * Operation numbers from 32 up are kept for looking at accounts.
  */
 #pragma once
 
@@ -34,12 +38,33 @@
 #define AUTH_SECRET_MAX 512u
 #define AUTH_TEXT_MAX 480u
 #define AUTH_GROUP_NAME_MAX 255u
+#define AUTH_PROMPT_MAX 1024u           /* bytes of one message's text */
+#define AUTH_PROMPTS_MAX 32u            /* messages of one round, as PAM_MAX_NUM_MSG */
 
 enum {
         AUTH_READY = 1,
         AUTH_BEGIN = 2,
         AUTH_RESULT = 3,
+        AUTH_CONVERSE = 16,
+        AUTH_PROMPT = 17,
+        AUTH_ANSWER = 18,
         _AUTH_OPERATION_MAX,
+};
+
+/* Styles of a message, by PAM's own numbers. */
+enum {
+        AUTH_STYLE_SECRET = 1,          /* a question; the answer is not shown */
+        AUTH_STYLE_QUESTION = 2,
+        AUTH_STYLE_ERROR = 3,
+        AUTH_STYLE_INFO = 4,
+};
+
+static inline bool auth_style_asks(int style) {
+        return style == AUTH_STYLE_SECRET || style == AUTH_STYLE_QUESTION;
+}
+
+enum {
+        AUTH_STEP_UP = 1 << 0,          /* CONVERSE: by the service's stack for authenticating again */
 };
 
 /* One message as a value; of it, the fields of its operation count. Slices point into the packet it was decoded
@@ -47,14 +72,24 @@ enum {
 typedef struct AuthMessage {
         uint8_t operation;
 
-        /* BEGIN */
+        /* BEGIN, CONVERSE */
         Slice service, user, secret, remote_host;
+        uint32_t flags;                 /* CONVERSE: AUTH_STEP_UP */
+
+        /* PROMPT: each begins with its style, as one byte, and goes on with the text */
+        size_t n_messages;
+        const Slice *messages;
+
+        /* ANSWER: one for each message that asks */
+        size_t n_answers;
+        const Slice *answers;
 
         /* RESULT; user is PAM_USER as it was after success, and text is for the journal and for administrators */
         uint32_t outcome;               /* 0 or FAULT_* */
         uint32_t pam_result;            /* what libpam returned last */
         uint64_t delay_usec;            /* what the stack asked for with pam_fail_delay(3) */
         uint32_t uid;                   /* RECORD_NO_UID when NSS does not know the user */
+        uint32_t level;                 /* what the stack that let the user in is worth, by the policy */
         Slice text;
         uint8_t account_digest[RECORD_TAG_SIZE];
         size_t n_groups, n_methods;
@@ -74,3 +109,5 @@ int auth_message_decode(const void *data, size_t size, AuthMessage *out);
 /* Walk a decoded list: start with *position = 0; false at the end. */
 bool auth_message_next_group(const AuthMessage *m, size_t *position, Slice *out);
 bool auth_message_next_method(const AuthMessage *m, size_t *position, Slice *out);
+bool auth_message_next_answer(const AuthMessage *m, size_t *position, Slice *out);
+bool auth_message_next_prompt(const AuthMessage *m, size_t *position, int *style, Slice *text);

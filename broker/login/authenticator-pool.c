@@ -263,6 +263,14 @@ PoolHelper *pool_take(Pool *p, const void *packet, size_t size, PoolReply reply,
         return NULL;
 }
 
+int helper_send(PoolHelper *h, const void *packet, size_t size) {
+        ssize_t n = send(h->fd, packet, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n < 0)
+                return -errno;
+        return (size_t) n == size ? 0 : -EIO;
+}
+
 void pool_worked(Pool *p) {
         p->failures = 0;
         sd_event_source_set_enabled(p->backoff, SD_EVENT_OFF);

@@ -47,6 +47,8 @@ typedef void (*PoolReply)(PoolHelper *h, const AuthMessage *m, int error, void *
 
 /* Lend a ready helper and send it packet. NULL when none is ready. */
 PoolHelper *pool_take(Pool *p, const void *packet, size_t size, PoolReply reply, void *userdata);
+/* Say more to a helper that was lent. 0 or a negative errno: it is gone, or does not listen. */
+int helper_send(PoolHelper *h, const void *packet, size_t size);
 PoolHelper *helper_free(PoolHelper *h);         /* hangs up, which ends the helper process; takes NULL, returns NULL */
 void pool_worked(Pool *p);      /* a helper has done its work: starting them is not hopeless */
 

@@ -4,16 +4,12 @@
  * failure is held back until its time. Owns the requests' packets, in which secrets lie, and wipes them. The
  * helpers are the pool's.
  */
-#include "authenticator.h"
+#include "authenticator-internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
-#include <time.h>
 
-#include "auth-protocol.h"
-#include "authenticator-pool.h"
 #include "cleanup.h"
 #include "digest.h"
 #include "span.h"
@@ -21,39 +17,6 @@
 
 #define WAITING_PER_HELPER 4u                   /* the queue's bound: this many for each helper there may be */
 #define DELAY_MAX USEC_PER_MINUTE               /* a module that asks for more would hold memory for ever */
-#define ACCURACY USEC_PER_MSEC
-
-typedef enum State { STATE_WAITING, STATE_ASKED, STATE_HELD } State;
-
-typedef TAILQ_HEAD(AuthenticationList, Authentication) AuthenticationList;
-
-struct Authentication {
-        Authenticator *authenticator;
-        TAILQ_ENTRY(Authentication) link;       /* in waiting while STATE_WAITING, in others after that */
-        State state;
-        uint8_t *packet;                        /* BEGIN with the secret; only while waiting */
-        size_t packet_size;
-        PoolHelper *helper;                     /* only while asked */
-        sd_event_source *timer;                 /* the time-out, then the end of the delay */
-        uint64_t started;
-        AuthDone done;                          /* NULL once it is being called */
-        void *userdata;
-
-        int result;
-        Fault fault;
-        int pam_result;
-        char reason[AUTH_TEXT_MAX + 1];
-};
-
-struct Authenticator {
-        sd_event *event;
-        AuthOptions options;                    /* without socket_path */
-        Pool *pool;
-        AuthenticationList waiting, others;
-        unsigned n_waiting;
-        bool urgent;                            /* somebody has asked since the pool was last pumped */
-        sd_event_source *pump;                  /* runs once in the loop when there may be helpers to start */
-};
 
 DEFINE_CLEANUP(Authenticator *, authenticator_free)
 
@@ -66,7 +29,7 @@ static void forget_packet(Authentication *x) {
         x->packet = NULL;
 }
 
-static void set_state(Authentication *x, State state) {
+void authentication_set_state(Authentication *x, State state) {
         Authenticator *a = x->authenticator;
 
         if (x->state == STATE_WAITING && state != STATE_WAITING) {
@@ -81,7 +44,7 @@ static void set_state(Authentication *x, State state) {
 static Authentication *authentication_free(Authentication *x) {
         if (!x)
                 return NULL;
-        set_state(x, STATE_HELD);
+        authentication_set_state(x, STATE_HELD);
         TAILQ_REMOVE(&x->authenticator->others, x, link);
         helper_free(x->helper);
         sd_event_source_disable_unref(x->timer);
@@ -110,7 +73,7 @@ const char *authentication_reason(const Authentication *x) {
 
 /* ---- answering ---- */
 
-static void deliver(Authentication *x, const AuthIdentity *identity) {
+void authentication_deliver(Authentication *x, const AuthIdentity *identity) {
         AuthDone done = x->done;
 
         x->done = NULL;
@@ -118,17 +81,17 @@ static void deliver(Authentication *x, const AuthIdentity *identity) {
         authentication_free(x);
 }
 
-static void give_helper_back(Authentication *x) {
+void authentication_give_helper_back(Authentication *x) {
         x->helper = helper_free(x->helper);
-        set_state(x, STATE_HELD);
+        authentication_set_state(x, STATE_HELD);
         schedule_pump(x->authenticator);
 }
 
 /* A failure is held back until its time, so that answers do not tell by their speed what was wrong. */
-static void finish_failed(Authentication *x, int result, uint64_t delay_usec) {
+void authentication_failed(Authentication *x, int result, uint64_t delay_usec) {
         uint64_t wait = x->authenticator->options.failure_floor_usec, now;
 
-        give_helper_back(x);
+        authentication_give_helper_back(x);
         x->result = result;
         if (delay_usec > DELAY_MAX)
                 delay_usec = DELAY_MAX;
@@ -138,150 +101,66 @@ static void finish_failed(Authentication *x, int result, uint64_t delay_usec) {
             sd_event_source_set_time(x->timer, x->started + wait) >= 0 &&
             sd_event_source_set_enabled(x->timer, SD_EVENT_ONESHOT) >= 0)
                 return;
-        deliver(x, NULL);
+        authentication_deliver(x, NULL);
 }
 
-static void finish_unavailable(Authentication *x, const char *why) {
-        finish_failed(x, fault(&x->fault, FAULT_UNAVAILABLE, "%s", why), 0);
-}
-
-/* Lists as C programs like them: pointers into one block of text, NULL at the end. */
-typedef struct NameList {
-        char **names;
-        char *text;
-} NameList;
-
-static void name_list_done(NameList *l) {
-        free(l->names);
-        free(l->text);
-}
-
-typedef bool (*NextName)(const AuthMessage *m, size_t *position, Slice *out);
-
-static int name_list_read(NameList *l, const AuthMessage *m, NextName next, size_t n) {
-        size_t position = 0, i = 0;
-        char *at;
-        Slice s;
-
-        l->names = calloc(n + 1, sizeof(char *));
-        l->text = at = malloc(m->fields.size + n + 1);
-        if (!l->names || !l->text)
-                return -ENOMEM;
-        while (i < n && next(m, &position, &s)) {
-                memcpy(at, s.data, s.size);
-                at[s.size] = '\0';
-                l->names[i++] = at;
-                at += s.size + 1;
-        }
-        return 0;
-}
-
-static void finish_success(Authentication *x, const AuthMessage *m) {
-        _cleanup_(name_list_done) NameList groups = { 0 }, methods = { 0 };
-        _cleanup_free_ char *user = NULL;
-        AuthIdentity identity = { .uid = m->uid };
-
-        if (m->user.size == 0 || validate_user(m->user, NULL) != 0) {
-                finish_unavailable(x, "the PAM helper names no user that can be: see PAM_USER in its stack");
-                return;
-        }
-        user = strndup(m->user.data, m->user.size);
-        if (!user || name_list_read(&groups, m, auth_message_next_group, m->n_groups) < 0 ||
-            name_list_read(&methods, m, auth_message_next_method, m->n_methods) < 0) {
-                finish_failed(x, -ENOMEM, 0);
-                return;
-        }
-        identity.user = user;
-        identity.groups = groups.names;
-        identity.methods = (const char *const *) methods.names;
-        memcpy(identity.account_digest, m->account_digest, sizeof(identity.account_digest));
-        give_helper_back(x);
-        x->result = 0;
-        deliver(x, &identity);
-}
-
-static void take_result(Authentication *x, const AuthMessage *m) {
-        x->pam_result = (int) m->pam_result;
-        if (m->text.size > 0)
-                memcpy(x->reason, m->text.data, m->text.size);          /* the decoder holds it to AUTH_TEXT_MAX */
-        x->reason[m->text.size] = '\0';
-        switch (m->outcome) {
-        case FAULT_NONE:
-                finish_success(x, m);
-                break;
-        case FAULT_AUTHENTICATION_FAILED:
-                /* One text whatever the reason was. */
-                fault(&x->fault, FAULT_AUTHENTICATION_FAILED, "%s", fault_text(FAULT_AUTHENTICATION_FAILED));
-                finish_failed(x, FAULT_AUTHENTICATION_FAILED, m->delay_usec);
-                break;
-        case FAULT_CONVERSATION_REQUIRED:
-        case FAULT_UNAVAILABLE:
-                fault(&x->fault, (int) m->outcome, "%s", *x->reason ? x->reason : fault_text((int) m->outcome));
-                finish_failed(x, (int) m->outcome, m->delay_usec);
-                break;
-        default:
-                finish_unavailable(x, "the PAM helper answered with an outcome that is none");
-        }
-}
-
-static void on_reply(PoolHelper *h, const AuthMessage *m, int error, void *userdata) {
-        Authentication *x = userdata;
-
-        if (error == -ECONNRESET)
-                finish_unavailable(x, "the PAM helper died before it answered: see journalctl -u 'websess-pam@*'");
-        else if (error < 0 || m->operation != AUTH_RESULT)
-                finish_unavailable(x, "the PAM helper answered with rubbish: are websessd and websess-pam of one "
-                                      "version?");
-        else {
-                pool_worked(x->authenticator->pool);
-                take_result(x, m);
-        }
+void authentication_unavailable(Authentication *x, const char *why) {
+        authentication_failed(x, fault(&x->fault, FAULT_UNAVAILABLE, "%s", why), 0);
 }
 
 /* ---- asking ---- */
+
+/* A helper has been found: from here on it is PAM that takes the time. */
+static void limit_time(Authentication *x) {
+        if (x->deadline == 0)
+                (void) sd_event_source_set_enabled(x->timer, SD_EVENT_OFF);
+        else
+                (void) sd_event_source_set_time(x->timer, x->deadline);
+}
+
+static uint64_t queue_deadline(const Authentication *x) {
+        const AuthOptions *o = &x->authenticator->options;
+        uint64_t end = x->started + (o->queue_timeout_usec ?: o->timeout_usec);
+
+        return x->deadline != 0 && x->deadline < end ? x->deadline : end;
+}
 
 static void serve_waiting(Authenticator *a) {
         Authentication *x;
 
         while ((x = TAILQ_FIRST(&a->waiting))) {
-                x->helper = pool_take(a->pool, x->packet, x->packet_size, on_reply, x);
+                x->helper = pool_take(a->pool, x->packet, x->packet_size, authentication_on_reply, x);
                 if (!x->helper)
                         break;
-                set_state(x, STATE_ASKED);
+                authentication_set_state(x, STATE_ASKED);
+                limit_time(x);
         }
         schedule_pump(a);
 }
 
+/* Too many at once is another thing than helpers that do not start. */
+static void give_up_waiting(Authentication *x) {
+        PoolStatus pool;
+
+        pool_status(x->authenticator->pool, &pool);
+        if (pool.lent < x->authenticator->options.max_helpers)
+                authentication_unavailable(x, "no PAM helper was ready in time: see systemctl status websess-pam.socket");
+        else
+                authentication_failed(x, fault(&x->fault, FAULT_TOO_MANY, "%u logins are in progress, and none ended in "
+                                               "time to make room: see MaxHelpers= in websess.conf", pool.lent), 0);
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
-        static const char *const late[] = {
-                [STATE_WAITING] = "no PAM helper was free in time: see MaxHelpers= in websess.conf",
-                [STATE_ASKED] = "PAM did not answer in time: see LoginTimeoutSec= in websess.conf, and the PAM stack",
-        };
         Authentication *x = userdata;
 
         if (x->state == STATE_HELD)
-                deliver(x, NULL);
+                authentication_deliver(x, NULL);
+        else if (x->state == STATE_WAITING)
+                give_up_waiting(x);
         else
-                finish_unavailable(x, late[x->state]);
+                authentication_unavailable(
+                        x, "PAM did not answer in time: see LoginTimeoutSec= in websess.conf, and the PAM stack");
         return 0;
-}
-
-static int make_packet(Authentication *x, const AuthRequest *request) {
-        AuthMessage m = {
-                .operation = AUTH_BEGIN,
-                .service = slice_of(request->service),
-                .user = slice_of(request->user),
-                .secret = slice_of(request->secret),
-                .remote_host = slice_of(request->remote_host),
-        };
-
-        x->packet_size = auth_message_size(&m);
-        if (x->packet_size == 0)
-                return -EINVAL;
-        x->packet = malloc(x->packet_size);
-        if (!x->packet)
-                return -ENOMEM;
-        return auth_message_encode(&m, x->packet, x->packet_size, &x->packet_size);
 }
 
 static int check_request(const Authenticator *a, const AuthRequest *request, Fault *f) {
@@ -290,7 +169,7 @@ static int check_request(const Authenticator *a, const AuthRequest *request, Fau
         if (r == 0)
                 r = validate_user(slice_of(request->user), f);
         if (r == 0)
-                r = validate_password(slice_of(request->secret), f);
+                r = request->secret ? validate_password(slice_of(request->secret), f) : 0;
         if (r == 0)
                 r = validate_remote_host(slice_of(request->remote_host), f);
         if (r == 0 && a->n_waiting >= a->options.max_helpers * WAITING_PER_HELPER)
@@ -311,14 +190,15 @@ int authenticator_begin(Authenticator *a, Authentication **ret, const AuthReques
                 return -ENOMEM;
         x->authenticator = a;
         x->started = request->started;
+        x->deadline = request->secret ? request->started + a->options.timeout_usec : 0;
+        x->prompted = request->prompted;
         x->done = done;
         x->userdata = userdata;
         TAILQ_INSERT_TAIL(&a->waiting, x, link);
         a->n_waiting++;
-        r = make_packet(x, request);
+        r = authentication_make_packet(x, request);
         if (r >= 0)
-                r = sd_event_add_time(a->event, &x->timer, CLOCK_BOOTTIME, x->started + a->options.timeout_usec,
-                                      ACCURACY, on_timer, x);
+                r = sd_event_add_time(a->event, &x->timer, CLOCK_BOOTTIME, queue_deadline(x), ACCURACY, on_timer, x);
         if (r < 0) {
                 authentication_free(x);
                 return r;
@@ -346,7 +226,7 @@ static void pool_failed(void *userdata, const Fault *f) {
         unsigned n = a->n_waiting;      /* not those that a callback adds: each gets a try of its own */
 
         for (Authentication *x; n > 0 && (x = TAILQ_FIRST(&a->waiting)); n--)
-                finish_unavailable(x, f->text);
+                authentication_unavailable(x, f->text);
 }
 
 static int on_pump(sd_event_source *source, void *userdata) {

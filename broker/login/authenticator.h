@@ -22,6 +22,7 @@ typedef struct AuthIdentity {
         uid_t uid;                      /* RECORD_NO_UID when NSS does not know the name */
         char *const *groups;            /* names, NULL-terminated */
         const char *const *methods;     /* RFC 8176 names, NULL-terminated; "pwd" */
+        uint32_t level;                 /* what that is worth, by the policy */
         uint8_t account_digest[RECORD_TAG_SIZE];
 } AuthIdentity;
 
@@ -31,10 +32,19 @@ typedef struct AuthIdentity {
  * minute. Must not free the Authenticator. */
 typedef void (*AuthDone)(Authentication *a, int result, const AuthIdentity *identity, const Fault *f, void *userdata);
 
+/* What the stack says and asks in one round of a conversation; strings are valid during the callback only. The helper
+ * waits until authentication_answer(). */
+typedef struct AuthPrompt {
+        int style;                      /* AUTH_STYLE_* of auth-protocol.h */
+        const char *text;               /* UTF-8 */
+} AuthPrompt;
+typedef void (*AuthPrompted)(Authentication *a, const AuthPrompt *prompts, size_t n, void *userdata);
+
 typedef struct AuthOptions {
         const char *socket_path;
         unsigned idle_helpers, max_helpers;
         uint64_t timeout_usec;          /* from a request's start to PAM's answer; also for a helper to start */
+        uint64_t queue_timeout_usec;    /* of that, how long to wait for a helper */
         uint64_t failure_floor_usec;
 } AuthOptions;
 
@@ -46,6 +56,9 @@ typedef struct AuthRequest {
         const char *service;            /* the websess service; the helper reads its policy itself */
         const char *user;
         const char *secret;             /* wiped copies are the Authenticator's; this stays the caller's */
+        AuthPrompted prompted;          /* a conversation, where secret is NULL. Its limit in time is its owner's to keep:
+                                         * people are slow. */
+        bool step_up;                   /* a conversation by the stack for authenticating again */
         const char *remote_host;        /* "" for none */
         uint64_t started;               /* CLOCK_BOOTTIME µs: when the request came */
 } AuthRequest;
@@ -54,6 +67,11 @@ typedef struct AuthRequest {
  * done was called or authentication_cancel()), a FAULT_* or a negative errno. done is never called from in here. */
 int authenticator_begin(Authenticator *a, Authentication **ret, const AuthRequest *request, AuthDone done,
                         void *userdata, Fault *f);
+
+/* Answer a round: one string for each prompt that asks. started: when the answers came, from which a failure is
+ * held back. Returns 0; FAULT_INVALID_ARGUMENT for another number of answers, or one that cannot be, after which the round
+ * can be answered again; a negative errno. Never calls back from in here. */
+int authentication_answer(Authentication *a, const Slice *answers, size_t n, uint64_t started, Fault *f);
 
 /* Its client vanished: done is not called. Always NULL. */
 Authentication *authentication_cancel(Authentication *a);

@@ -84,8 +84,49 @@ static int check_app_roles(const Service *s, Fault *f) {
         return 0;
 }
 
+/* NIST SP 800-63B-4, section 2: how long until somebody has to authenticate again, in all and without activity. Its
+ * level 1 has no limit to inactivity of its own. */
+static const struct {
+        uint64_t idle_usec, lifetime_usec;
+} presets[_PRESET_MAX] = {
+        [PRESET_AAL1] = { 30 * USEC_PER_DAY, 30 * USEC_PER_DAY },
+        [PRESET_AAL2] = { USEC_PER_HOUR, 24 * USEC_PER_HOUR },
+        [PRESET_AAL3] = { 15 * USEC_PER_MINUTE, 12 * USEC_PER_HOUR },
+};
+
+void service_preset(const Loading *l, Service *s) {
+        const uint64_t idle = presets[s->preset].idle_usec, lifetime = presets[s->preset].lifetime_usec;
+
+        if (s->preset == PRESET_NONE)
+                return;
+        if (!written(l, "Service", "LifetimeSec"))
+                s->lifetime_usec = lifetime;
+        if (!written(l, "Service", "IdleSec"))
+                s->idle_usec = idle;
+        if (!written(l, "Service", "RememberSec"))
+                s->remember_usec = lifetime;
+}
+
+/* A level of assurance that longer times undo would be one in name only. */
+static int check_preset(const Loading *l, const Service *s, Fault *f) {
+        const uint64_t idle = presets[s->preset].idle_usec, lifetime = presets[s->preset].lifetime_usec;
+
+        if (s->preset == PRESET_NONE)
+                return 0;
+        if (s->lifetime_usec > lifetime)
+                return refuse(l, "Service", "LifetimeSec Preset", f, "LifetimeSec= is longer than Preset= allows");
+        if (s->idle_usec > idle)
+                return refuse(l, "Service", "IdleSec Preset", f, "IdleSec= is longer than Preset= allows");
+        if (s->remember_usec > lifetime)
+                return refuse(l, "Service", "RememberSec Preset", f, "RememberSec= is longer than Preset= allows");
+        return 0;
+}
+
 int service_check(const Loading *l, const Service *s, Fault *f) {
         Fault reason = {};
+
+        if (check_preset(l, s, f) != 0)
+                return FAULT_INVALID_ARGUMENT;
 
         if (written(l, "Service", "IdleSec") && s->lifetime_usec < s->idle_usec)
                 return refuse(l, "Service", "IdleSec LifetimeSec", f, "LifetimeSec= must not be shorter than IdleSec=");
@@ -132,6 +173,12 @@ static int copy_access(AccessList *to, const AccessList *from) {
 }
 
 int service_complete(Service *s) {
+        if (s->methods.n == 0) {
+                s->methods.names[0] = strdup("pwd");
+                if (!s->methods.names[0])
+                        return -ENOMEM;
+                s->methods.n = 1;
+        }
         lower(&s->idle_usec, s->lifetime_usec);
         lower(&s->anonymous_idle_usec, s->lifetime_usec);
         /* A session whose touches come rarer than its idle time would end under its user's hands. */

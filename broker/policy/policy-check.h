@@ -22,6 +22,8 @@ void loading_done(Loading *l);
 int loading_remember(Loading *l, const Key *key, const ConfigItem *item);
 
 int settings_check(const Loading *l, const Settings *s, Fault *f);
+/* Preset= gives the times that nobody has written. Before the checks. */
+void service_preset(const Loading *l, Service *s);
 int service_check(const Loading *l, const Service *s, Fault *f);
 
 /* After the checks: defaults bow to what was written, TouchSec to IdleSec, Map follows Resolve. 0 or -ENOMEM. */

@@ -13,10 +13,14 @@
 #define SERVICE(field) offsetof(Service, field)
 #define SETTING(field) offsetof(Settings, field)
 
-_Static_assert(sizeof(Users) == sizeof(int) && sizeof(OnLimit) == sizeof(int) && sizeof(OnRoleChange) == sizeof(int),
+_Static_assert(sizeof(Users) == sizeof(int) && sizeof(OnLimit) == sizeof(int) && sizeof(OnRoleChange) == sizeof(int) &&
+        sizeof(Preset) == sizeof(int),
         "parse_enum");
 
 static const KeyWord users_words[] = { { "unix", USERS_UNIX }, { "app", USERS_APP }, {} };
+static const KeyWord preset_words[] = {
+        { "none", PRESET_NONE }, { "aal1", PRESET_AAL1 }, { "aal2", PRESET_AAL2 }, { "aal3", PRESET_AAL3 }, {},
+};
 static const KeyWord on_limit_words[] = { { "evict", ON_LIMIT_EVICT }, { "refuse", ON_LIMIT_REFUSE }, {} };
 static const KeyWord on_role_change_words[] = {
         { "revoke", ON_ROLE_CHANGE_REVOKE }, { "update", ON_ROLE_CHANGE_UPDATE }, {},
@@ -24,6 +28,8 @@ static const KeyWord on_role_change_words[] = {
 static const KeyWord same_site_words[] = { { "Lax", 0 }, { "Strict", 0 }, { "None", 0 }, {} };
 
 static const KeyRange any_count = { 0, 1000000 };
+static const KeyRange level_count = { 1, 1000 };
+static const KeyRange step_up_level_count = { 0, 1000 };
 static const KeyRange positive_count = { 1, 1000000 };
 static const KeyRange helper_count = { 1, 256 };        /* the socket's MaxConnections= */
 static const KeyRange store_size = { UINT64_C(1) << 20, 16384 * GIB };
@@ -52,7 +58,12 @@ static int check_token_prefix(const char *value, Fault *f) {
         return 0;
 }
 
+static int check_step_up_pam_service(const char *value, Fault *f) {
+        return *value ? check_pam_service(value, f) : 0;
+}
+
 static const KeyCheck pam_service = { check_pam_service };
+static const KeyCheck step_up_pam_service = { check_step_up_pam_service };
 static const KeyCheck role_name = { check_role };
 static const KeyCheck token_prefix = { check_token_prefix };
 static const KeyCheck cookie_name = { check_cookie_name };
@@ -62,8 +73,14 @@ static const KeyCheck cookie_domain = { check_cookie_domain };
 const Key service_keys[] = {
         { "Service", "Users",            parse_enum,     SERVICE(users),               "unix",     users_words },
         { "Service", "PAMService",       parse_name,     SERVICE(pam_service),         "websess",  &pam_service },
+        { "Service", "AuthMethods",      parse_methods,  SERVICE(methods),             "",         .reset = methods_reset },
+        { "Service", "Level",            parse_unsigned, SERVICE(level),               "1",        &level_count },
+        { "Service", "StepUpPAMService", parse_name,     SERVICE(step_up_pam_service), "",         &step_up_pam_service },
+        { "Service", "StepUpAuthMethods", parse_methods, SERVICE(step_up_methods),     "",         .reset = methods_reset },
+        { "Service", "StepUpLevel",      parse_unsigned, SERVICE(step_up_level),       "0",        &step_up_level_count },
         { "Service", "Anonymous",        parse_bool,     SERVICE(anonymous),           "no" },
         { "Service", "AnonymousIdleSec", parse_span,     SERVICE(anonymous_idle_usec), "1h" },
+        { "Service", "Preset",           parse_enum,     SERVICE(preset),              "none",     preset_words },
         { "Service", "IdleSec",          parse_span,     SERVICE(idle_usec),           "2h" },
         { "Service", "LifetimeSec",      parse_span,     SERVICE(lifetime_usec),       "24h" },
         { "Service", "RememberSec",      parse_span,     SERVICE(remember_usec),       "30d" },
@@ -105,6 +122,8 @@ const Key settings_keys[] = {
         { "PAM",    "IdleHelpers",           parse_unsigned, SETTING(idle_helpers),             "2",    &any_count },
         { "PAM",    "MaxHelpers",            parse_unsigned, SETTING(max_helpers),              "64",   &helper_count },
         { "PAM",    "LoginTimeoutSec",       parse_span,     SETTING(login_timeout_usec),       "60s" },
+        { "PAM",    "QueueTimeoutSec",       parse_span,     SETTING(queue_timeout_usec),       "10s" },
+        { "PAM",    "ConversationSec",       parse_span,     SETTING(conversation_usec),        "2min" },
         { "PAM",    "FailureDelaySec",       parse_span,     SETTING(failure_delay_usec),       "2s" },
         {},
 };

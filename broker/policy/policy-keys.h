@@ -42,7 +42,7 @@ typedef struct KeyWord {                /* an enum's; ends with a NULL text */
 } KeyWord;
 
 extern const Key service_keys[], settings_keys[];       /* each ends with a NULL section */
-#define SERVICE_KEYS_MAX 32u
+#define SERVICE_KEYS_MAX 48u
 
 /* Set every field of the table to its default. */
 int keys_reset_all(const Key *keys, void *object, Fault *f);
@@ -65,6 +65,8 @@ typedef struct KeyCheck {
 
 KeyParse parse_access;          /* AccessList (policy-access.c) */
 KeyReset access_list_reset;
+KeyParse parse_methods;         /* Methods (policy-methods.c) */
+KeyReset methods_reset;
 KeyParse parse_role;            /* Service (policy-roles.c) */
 KeyReset roles_reset;
 KeyParse parse_max_age;         /* CookieRules (policy-cookie.c) */

@@ -92,8 +92,10 @@ static int load_service(Service **ret, const char *folder, const char *file, boo
         k = keys_reset_all(service_keys, s, f);
         if (k == 0)
                 k = load_files(&l, s->path, required, f);
-        if (k == 0)
+        if (k == 0) {
+                service_preset(&l, s);
                 k = service_check(&l, s, f);
+        }
         if (k == 0)
                 k = service_complete(s);
         if (k == 0)

@@ -29,6 +29,9 @@ Service *service_free(Service *s) {
         free(s->name);
         free(s->path);
         free(s->pam_service);
+        methods_reset(&s->methods);
+        free(s->step_up_pam_service);
+        methods_reset(&s->step_up_methods);
         free(s->token_prefix);
         free(s->admin_role);
         free(s);

@@ -59,6 +59,7 @@ typedef struct RoleRule {
 } RoleRule;
 
 typedef enum Users { USERS_UNIX, USERS_APP } Users;
+typedef enum Preset { PRESET_NONE, PRESET_AAL1, PRESET_AAL2, PRESET_AAL3, _PRESET_MAX } Preset;
 typedef enum OnLimit { ON_LIMIT_EVICT, ON_LIMIT_REFUSE } OnLimit;
 typedef enum OnRoleChange { ON_ROLE_CHANGE_REVOKE, ON_ROLE_CHANGE_UPDATE } OnRoleChange;
 
@@ -72,13 +73,25 @@ typedef struct CookieRules {
         char *same_site;
 } CookieRules;
 
+/* RFC 8176 names. */
+typedef struct Methods {
+        char *names[METHODS_MAX];
+        size_t n;
+} Methods;
+
 typedef struct Service {
         char *name;
         char *path;                     /* the file it came from, for messages */
         Users users;
         char *pam_service;
+        Methods methods;                /* what a pass through that stack proves … */
+        unsigned level;                 /* … and is worth */
+        char *step_up_pam_service;      /* "" for the same */
+        Methods step_up_methods;        /* none: the same */
+        unsigned step_up_level;         /* 0: the same */
         bool anonymous;
         uint64_t anonymous_idle_usec;
+        Preset preset;                  /* what the times below must keep within */
         uint64_t idle_usec, lifetime_usec, remember_usec, touch_usec;
         unsigned max_sessions;          /* per user; 0: no limit */
         OnLimit on_limit;
@@ -105,6 +118,8 @@ typedef struct Settings {
         unsigned idle_helpers;                  /* [PAM] IdleHelpers=: started and waiting */
         unsigned max_helpers;                   /* [PAM] MaxHelpers= */
         uint64_t login_timeout_usec;            /* [PAM] LoginTimeoutSec= */
+        uint64_t queue_timeout_usec;            /* [PAM] QueueTimeoutSec=: how long a login waits for a helper */
+        uint64_t conversation_usec;             /* [PAM] ConversationSec=: from BeginLogin to the end */
         uint64_t failure_delay_usec;            /* [PAM] FailureDelaySec=: a failure is answered no sooner after its start */
 } Settings;
 
@@ -127,6 +142,16 @@ int policy_load_service(Service **ret, const char *directory, const char *name, 
 Service *service_free(Service *s);      /* only one that was loaded alone; always NULL, NULL is fine */
 
 const Service *policy_find(const Policy *p, Slice name);
+
+/* A stack of PAM and what whoever passes it has proved. */
+typedef struct Stack {
+        const char *pam_service;
+        const Methods *methods;
+        unsigned level;
+} Stack;
+
+/* The stack for a login, or for authenticating again. Pure; points into the policy. */
+Stack service_stack(const Service *s, bool step_up);
 
 bool service_has_role(const Service *s, Slice role);           /* named by [Roles], or the admin role */
 VerdictPolicy service_verdict_policy(const Service *s);

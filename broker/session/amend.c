@@ -117,6 +117,49 @@ int amend_secret(Change *c, Table *t, const Service *service, Slice text, const 
         return rotate(c, s, o, tag, now, ret_token, f);
 }
 
+/* The methods of a record and those of a list, each once. */
+static size_t join_methods(const Record *r, const char *const *more, Slice out[static METHODS_MAX]) {
+        size_t n = 0, at = 0;
+        Slice s;
+
+        while (n < METHODS_MAX && record_next_method(r, &at, &s))
+                out[n++] = s;
+        for (; *more && n < METHODS_MAX; more++) {
+                bool known = false;
+
+                for (size_t i = 0; i < n && !known; i++)
+                        known = slice_equal(out[i], slice_of(*more));
+                if (!known)
+                        out[n++] = slice_of(*more);
+        }
+        return n;
+}
+
+int amend_authentication(Change *c, Session *s, const char *const *methods, uint32_t level,
+                         const uint8_t account_digest[static RECORD_TAG_SIZE], const Now *now, Token *ret_token) {
+        static const uint8_t unknown[RECORD_TAG_SIZE];
+        Slice joined[METHODS_MAX];
+        Record r;
+        int k;
+
+        session_head(s, &r);
+        r.n_methods = join_methods(&r, methods, joined);
+        r.methods = joined;
+        if (level > r.level)
+                r.level = level;
+        if (memcmp(account_digest, unknown, RECORD_TAG_SIZE) != 0)
+                memcpy(r.account_digest, account_digest, RECORD_TAG_SIZE);
+        r.auth_time = now->steady;
+        if (now->steady > r.last_seen)
+                r.last_seen = now->steady;
+        /* A rotation that was under way is not this one's: its repeat must find nothing. */
+        memset(r.request_tag, 0, RECORD_TAG_SIZE);
+        r.request_time = 0;
+        r.version++;
+        k = secret_renew(&r, ret_token);
+        return k < 0 ? k : change_replace(c, s, &r);
+}
+
 int amend_attributes(Change *c, Session *s, const Attributes *set, const Strings *unset, uint64_t if_version, uint64_t *ret_version,
                    Fault *f) {
         Attribute merged[ATTRIBUTES_MAX * 2], a;

@@ -10,6 +10,11 @@
 int amend_secret(Change *c, Table *t, const Service *service, Slice token_text, const Options *o, uint32_t caller_uid, const Now *now,
                  Session **ret, Token *ret_token, Fault *f);
 
+/* Stage what authenticating again is worth: the time is now, the level is never lowered, the methods are added to those
+ * before, and the secret is a fresh one. 0 or a negative errno. */
+int amend_authentication(Change *c, Session *s, const char *const *methods, uint32_t level,
+                         const uint8_t account_digest[static RECORD_TAG_SIZE], const Now *now, Token *ret_token);
+
 /* Stage changed attributes; *ret_version is the new version. FAULT_CONFLICT when if_version is neither 0 nor the present one. */
 int amend_attributes(Change *c, Session *s, const Attributes *set, const Strings *unset, uint64_t if_version, uint64_t *ret_version, Fault *f);
 

@@ -285,7 +285,7 @@ static void test_waiting_has_the_same_time_out(void **state) {
         authenticator_set_options(w->authenticator, &options);
         assert_int_equal(begin(w, &waiting, "alice", "x"), 0);
         RUN_UNTIL(w, waiting.times);
-        assert_int_equal(waiting.result, FAULT_UNAVAILABLE);
+        assert_int_equal(waiting.result, FAULT_TOO_MANY);
         assert_non_null(strstr(waiting.text, "MaxHelpers"));
         authentication_cancel(busy.authentication);
 }
