@@ -27,6 +27,7 @@ typedef struct Conn {
         sd_bus *bus;
         bool on_bus;            /* by way of a bus daemon */
         unsigned generation;    /* of the process that made it */
+        uint32_t n_quick;       /* requests sent past sd-bus: quick.c */
 } Conn;
 
 /* Connect and authenticate, until the deadline (CLOCK_MONOTONIC, µs). 0 or a negative errno; no error text is set. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "quick.h"
 
 typedef struct Request {
         const char *service;
@@ -28,6 +29,12 @@ static bool has_one_of(const websess_session *s, const Need *need) {
         return false;
 }
 
+static void found(const Request *q, websess_session *s) {
+        session_keep_token(s, q->token->data, q->token->size, false);
+        /* Only the policy's AdminRole passes where none of the roles is there. */
+        s->admin = q->need->n_roles > 0 && !has_one_of(s, q->need);
+}
+
 static int read_reply(sd_bus_message *m, const Call *call) {
         const Request *q = call->in;
         websess_session *s = call->out;
@@ -35,12 +42,9 @@ static int read_reply(sd_bus_message *m, const Call *call) {
 
         websess_session_clear(s);
         r = session_read(s, m);
-        if (r < 0)
-                return r;
-        session_keep_token(s, q->token->data, q->token->size, false);
-        /* Only the policy's AdminRole passes where none of the roles is there. */
-        s->admin = q->need->n_roles > 0 && !has_one_of(s, q->need);
-        return 0;
+        if (r == 0)
+                found(q, s);
+        return r;
 }
 
 static int look_up(websess *w, const TokenText *token, const Need *need, websess_session *s) {
@@ -55,12 +59,17 @@ static int look_up(websess *w, const TokenText *token, const Need *need, websess
                 .in = &q,
                 .out = s,
         };
+        int r;
 
         if (!q.service)
                 return FAULT_INVALID_ARGUMENT;
         if (token->size == 0)
                 return error_set(FAULT_NO_SESSION, "%s", fault_text(FAULT_NO_SESSION));
-        return client_call(w, &call);
+        if (!quick_resolve(w, q.service, token, need, s, &call.timeout_usec, &r))
+                return client_call(w, &call);
+        if (r == 0)
+                found(&q, s);
+        return r;
 }
 
 int client_resolve_plain(websess *w, const TokenText *token, const websess_need *need, websess_session *s) {

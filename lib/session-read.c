@@ -160,10 +160,67 @@ static uint64_t now_usec(clockid_t clock) {
         return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
 }
 
-int session_read(websess_session *s, sd_bus_message *m) {
-        int r;
+static int read_text_bytes(websess_session *s, Unmarshal *u, size_t *offset) {
+        Slice value = unmarshal_string(u);
 
-        r = read_entries(s, m);
+        return u->bad ? -EBADMSG : arena_add(&s->text, value.data, value.size, offset);
+}
+
+static int read_list_bytes(websess_session *s, Unmarshal *u, const Field *field) {
+        size_t *items = (size_t *) (void *) ((char *) s + field->offset);
+        size_t *n = (size_t *) (void *) ((char *) s + field->count);
+        size_t end = unmarshal_open(u, 4);
+        int r = 0;
+
+        for (*n = 0; r >= 0 && !u->bad && u->at < end; ++*n)
+                r = *n == field->max ? -EBADMSG : read_text_bytes(s, u, &items[*n]);
+        return r < 0 ? r : u->at == end ? 0 : -EBADMSG;
+}
+
+static int read_field_bytes(websess_session *s, Unmarshal *u, const Field *field) {
+        void *member = (char *) s + field->offset;
+
+        switch (field->signature[0]) {
+        case 's':
+                return read_text_bytes(s, u, member);
+        case 'u':
+                *(uint32_t *) member = unmarshal_u32(u);
+                return 0;
+        case 't':
+                *(uint64_t *) member = unmarshal_u64(u);
+                return 0;
+        default:
+                return field->count ? read_list_bytes(s, u, field) : values_read_bytes(member, u);
+        }
+}
+
+static int read_entries_bytes(websess_session *s, Unmarshal *u) {
+        size_t end = unmarshal_open(u, 8), hint = 0;
+
+        while (!u->bad && u->at < end) {
+                const Field *field;
+                Slice key, type;
+                int r;
+
+                unmarshal_align(u, 8);
+                key = unmarshal_string(u);
+                type = unmarshal_signature(u);
+                field = find_field(key.data, &hint);
+                if (!field) {           /* a newer broker says more */
+                        unmarshal_skip(u, type);
+                        continue;
+                }
+                if (!slice_equal(type, slice_of(field->signature)))
+                        return -EBADMSG;
+                r = read_field_bytes(s, u, field);
+                if (r < 0)
+                        return r;
+        }
+        return !u->bad && u->at == end && u->at == u->size ? 0 : -EBADMSG;
+}
+
+/* What both readers end with; r is how far they came. */
+static int finish(websess_session *s, int r) {
         if (r >= 0 && (s->id == ARENA_NONE || s->service == ARENA_NONE || s->user == ARENA_NONE ||
                        strlen(arena_at(&s->text, s->id)) != IDENT_HEX_SIZE))
                 r = -EBADMSG;
@@ -171,12 +228,22 @@ int session_read(websess_session *s, sd_bus_message *m) {
                 r = encode_roles(s);
         if (r < 0) {
                 websess_session_clear(s);
-                return error_errno(r == -ENOMEM ? r : -EBADMSG, "The broker's reply");
+                return r == -ENOMEM ? r : -EBADMSG;
         }
         s->loaded_realtime = now_usec(CLOCK_REALTIME);
         s->loaded_boottime = now_usec(CLOCK_BOOTTIME);
         s->loaded = true;
         return 0;
+}
+
+int session_read(websess_session *s, sd_bus_message *m) {
+        int r = finish(s, read_entries(s, m));
+
+        return r < 0 ? error_errno(r, "The broker's reply") : 0;
+}
+
+int session_read_bytes(websess_session *s, Unmarshal *u) {
+        return finish(s, read_entries_bytes(s, u));
 }
 
 /*

@@ -45,6 +45,9 @@ DEFINE_CLEANUP(websess_session *, websess_session_free)
  * not what the broker sends. */
 int session_read(websess_session *s, sd_bus_message *m);
 
+/* The same out of bytes. Sets no error text: what cannot be read like this is read by sd-bus. */
+int session_read_bytes(websess_session *s, Unmarshal *u);
+
 /* Remember the token that the session was found by, or that was made for it. size is at most TOKEN_MAX. */
 void session_keep_token(websess_session *s, const char *token, size_t size, bool is_new);
 

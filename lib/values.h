@@ -7,6 +7,7 @@
 #include "arena.h"
 #include "cleanup.h"
 #include "error.h"
+#include "marshal.h"
 #include "record.h"
 
 typedef struct Value {
@@ -64,3 +65,6 @@ int values_read_variant(websess_values *v, sd_bus_message *m, const char *key);
 
 /* Read a whole a{sv}. */
 int values_read(websess_values *v, sd_bus_message *m);
+
+/* The same out of bytes, of the types that the broker keeps. 0, -EBADMSG or -ENOMEM. */
+int values_read_bytes(websess_values *v, Unmarshal *u);

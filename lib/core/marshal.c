@@ -8,6 +8,9 @@
 
 #define VERSION 1u
 #define LENGTH_AT 4u            /* of the body */
+#define FIELDS_LENGTH_AT 12u
+#define DEPTH_MAX 32u
+#define LENGTH_MAX (UINT32_C(1) << 26)
 
 enum {
         FIELD_PATH = 1,
@@ -230,6 +233,79 @@ size_t unmarshal_open(Unmarshal *u, size_t alignment) {
                 return u->at;
         }
         return u->at + size;
+}
+
+static size_t alignment_of(char type) {
+        return strchr("xtd({", type) ? 8 : strchr("nq", type) ? 2 : strchr("ygv", type) ? 1 : 4;
+}
+
+/* Over one complete type of a signature; NULL when it is none. */
+static const char *next_type(const char *s, unsigned depth) {
+        char begin = *s, end = begin == '(' ? ')' : '}';
+
+        if (begin == '\0' || depth > DEPTH_MAX)
+                return NULL;
+        if (begin == 'a')
+                return next_type(s + 1, depth + 1);
+        if (begin != '(' && begin != '{')
+                return s + 1;
+        for (s++; s && *s && *s != end; )
+                s = next_type(s, depth + 1);
+        return s && *s == end ? s + 1 : NULL;
+}
+
+/* Over the values of these types. */
+static void skip(Unmarshal *u, const char *types, const char *end, unsigned depth) {
+        while (!u->bad && types < end) {
+                const char *next = next_type(types, 0);
+                Slice inner;
+
+                if (!next || next > end || depth > DEPTH_MAX) {
+                        u->bad = true;
+                        return;
+                }
+                switch (*types) {
+                case 's':
+                case 'o':
+                        (void) unmarshal_string(u);
+                        break;
+                case 'g':
+                        (void) unmarshal_signature(u);
+                        break;
+                case 'v':
+                        inner = unmarshal_signature(u);
+                        skip(u, inner.data, inner.data + inner.size, depth + 1);
+                        break;
+                case 'a':
+                        u->at = unmarshal_open(u, alignment_of(types[1]));
+                        break;
+                case '(':
+                case '{':
+                        unmarshal_align(u, 8);
+                        skip(u, types + 1, next - 1, depth + 1);
+                        break;
+                default:
+                        unmarshal_align(u, alignment_of(*types));
+                        (void) take(u, alignment_of(*types));
+                }
+                types = next;
+        }
+}
+
+void unmarshal_skip(Unmarshal *u, Slice signature) {
+        skip(u, signature.data, signature.data + signature.size, 0);
+}
+
+ssize_t marshal_message_size(const uint8_t *data, size_t size) {
+        uint64_t body, fields;
+
+        if (size < MARSHAL_HEADER_SIZE)
+                return 0;
+        body = load_le32(data + LENGTH_AT);
+        fields = load_le32(data + FIELDS_LENGTH_AT);
+        if (data[0] != 'l' || body > LENGTH_MAX || fields > LENGTH_MAX)
+                return -1;
+        return (ssize_t) (MARSHAL_HEADER_SIZE + (fields + 7) / 8 * 8 + body);
 }
 
 static void read_field(Unmarshal *u, MarshalHeader *h) {

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "record.h"
 
@@ -64,6 +65,9 @@ typedef struct Unmarshal {
         bool bad;
 } Unmarshal;
 
+/* How long a message is of which the first size bytes are here: 0 while that cannot be told, -1 for what is no message or beyond 64 MiB. */
+ssize_t marshal_message_size(const uint8_t *data, size_t size);
+
 /* Read the header of a whole message; at is then where the body begins, which ends with the message. false: malformed, or something
  * that only sd-bus understands. */
 bool unmarshal_header(Unmarshal *u, MarshalHeader *ret);
@@ -76,3 +80,5 @@ Slice unmarshal_signature(Unmarshal *u);
 Slice unmarshal_bytes(Unmarshal *u);
 /* An array begins: returns where it ends. Read on while at is less. */
 size_t unmarshal_open(Unmarshal *u, size_t alignment);
+/* Pass over one value of any type. */
+void unmarshal_skip(Unmarshal *u, Slice signature);

@@ -147,6 +147,26 @@ static void test_damaged_messages_are_read_within_their_bounds(void **state) {
                 }
 }
 
+static void test_any_value_is_passed_over(void **state) {
+        static const struct { const char *type; size_t size; } values[] = {
+                { "y", 1 }, { "q", 2 }, { "u", 4 }, { "t", 8 }, { "(yt)", 16 }, { "(y(yu)q)", 18 }, { "as", 4 }, { "a{sv}", 8 },
+                { "aat", 4 }, { "a(t)", 8 }, { "s", 5 }, { "g", 2 }, { "v", 0 }, { "(", 0 }, { "a", 0 }, { "{s", 0 },
+        };
+        static const uint8_t zero[64];
+
+        /* Zeroes are empty strings and arrays, and a variant without a type, which is passed over as nothing */
+        for (size_t i = 0; i < ELEMENTSOF(values); i++) {
+                Unmarshal u = { .data = zero, .size = sizeof(zero) };
+
+                unmarshal_skip(&u, slice_of(values[i].type));
+                if (values[i].size > 0) {
+                        assert_false(u.bad);
+                        assert_int_equal(u.at, values[i].size);
+                } else if (values[i].type[0] != 'v')
+                        assert_true(u.bad);
+        }
+}
+
 static void test_header_fields_of_another_type_are_refused(void **state) {
         uint8_t data[512];
         Marshal m = { .data = data, .size = sizeof(data) };
@@ -172,6 +192,7 @@ int main(void) {
                 cmocka_unit_test(test_memory_too_small_is_full_and_never_overrun),
                 cmocka_unit_test(test_cut_messages_are_bad),
                 cmocka_unit_test(test_damaged_messages_are_read_within_their_bounds),
+                cmocka_unit_test(test_any_value_is_passed_over),
                 cmocka_unit_test(test_header_fields_of_another_type_are_refused),
         };
 
