@@ -32,7 +32,7 @@ TEST_TIMEOUT = 180
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "needs_root: the test needs callers of other uids")
+    config.addinivalue_line("markers", "needs_root: the test needs callers of other uids, or does what only root may")
     config.addinivalue_line("markers", "policy(name=text): services.d/NAME.conf before the broker starts")
 
 
@@ -52,7 +52,7 @@ def pytest_runtest_protocol(item):
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("needs_root") and not IS_ROOT:
-            item.add_marker(pytest.mark.skip(reason="needs root: callers of other uids"))
+            item.add_marker(pytest.mark.skip(reason="needs root: callers of other uids, or what only root may"))
 
 
 @pytest.fixture

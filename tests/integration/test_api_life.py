@@ -100,6 +100,7 @@ def test_L05_sigterm_waits_for_a_login(broker, caller):
 # ---- reload ----
 
 @pytest.mark.parametrize("by", ["Reload", "SIGHUP"])
+@pytest.mark.needs_root
 def test_reload_takes_the_new_policy(broker, place, caller, by):
     root = caller()
     with raises("NoService"):
@@ -123,6 +124,7 @@ def test_reload_takes_the_new_policy(broker, place, caller, by):
     ("[Servise]\nIdleSec=2h\n", ["bad.conf", "Servise"]),
     ("[Cookie]\nDomain=co.uk\n", ["bad.conf:2", "Domain", "public suffix"]),
 ])
+@pytest.mark.needs_root
 def test_a_bad_policy_is_refused_and_the_running_one_stays(broker, place, caller, text, said):
     root = caller()
     place.policy("default", "[Service]\nUsers=app\nIdleSec=1h\n")
@@ -154,6 +156,7 @@ def test_a_bad_policy_at_start_is_said(place, bus):
 
 # ---- backup ----
 
+@pytest.mark.needs_root
 def test_L10_a_backup_under_load_can_be_restored(broker, caller):
     root, load = caller(), caller()
     tokens = [root.CreateSession("default", f"b{i}", ["USER"], {"n": i}, {})[0] for i in range(50)]
@@ -182,6 +185,7 @@ def test_L10_a_backup_under_load_can_be_restored(broker, caller):
             other.remove()
 
 
+@pytest.mark.needs_root
 def test_L10_backup_wants_a_descriptor_to_write_to(broker):
     with Wire(broker.address) as wire, open("/dev/null", "rb") as file:
         with raises("InvalidArgument") as refused:

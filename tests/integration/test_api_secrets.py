@@ -41,6 +41,7 @@ def found(needles, data):
     return set().union(*(wanted.intersection(view) for view in words(data)))
 
 
+@pytest.mark.needs_root
 def test_S01_tokens_are_unique_and_left_nowhere(world):
     with tempfile.TemporaryFile() as backup:
         wire, *others = wires = [world.wire() for _ in range(10)]

@@ -162,6 +162,7 @@ def test_no_core_file_of_secrets(ctl):
     process.communicate()
 
 
+@pytest.mark.needs_root
 def test_pager(terminal, ctl):
     """A list on a terminal goes through the pager, unless told not to; elsewhere it never does."""
     ctl("create", "-q", "default", "alice")

@@ -156,6 +156,7 @@ def test_R8_set_attr(ctl):
     ctl("set-attr", "shop", "n:x=many", input=token, status=USAGE)
 
 
+@pytest.mark.needs_root
 def test_touch(ctl, irc):
     _, session = create(ctl)
     ctl("touch", "shop", session, "0" * 32)
@@ -189,6 +190,7 @@ def test_revoke(ctl):
     ctl("resolve", "shop", input=made[2][0], status=NO_SESSION)
 
 
+@pytest.mark.needs_root
 def test_R4_revoke_user(ctl):
     kept = create(ctl)[1]
     for user in ("alice", "alice", "acme:1", "acme:2", "bob"):
@@ -218,6 +220,7 @@ def test_show(ctl):
     ctl("show", "rubbish", status=NO_SESSION)
 
 
+@pytest.mark.needs_root
 def test_reload(ctl, place):
     place.policy("extra", "[Access]\nResolve=*\n")
     ctl("reload")
@@ -228,6 +231,7 @@ def test_reload(ctl, place):
     assert "extra" in ctl("services", "--no-legend").out.split()
 
 
+@pytest.mark.needs_root
 def test_backup(ctl, tmp_path):
     create(ctl)
     file = tmp_path / "sessions.backup"

@@ -19,7 +19,7 @@ def shop(place, bus, helper, broker):
     """The broker with the README's policy; whoever runs the tests may use it. A function that runs a program there."""
     place.policy("shop", block("ini", "Use it from a program"))
     drop_in = place.etc / "services.d/shop.conf.d"
-    drop_in.mkdir()
+    drop_in.mkdir(exist_ok=True)
     (drop_in / "test.conf").write_text(f"[Access]\nLogin={os.getuid()}\nResolve={os.getuid()}\n")
     broker.reload()
     environment = LIBRARY | {"WEBSESS_SOCKET": str(broker.socket_path), "DBUS_SYSTEM_BUS_ADDRESS": bus.address}
