@@ -70,6 +70,7 @@ static void authenticated(Authentication *a, int result, const AuthIdentity *ide
         Login *l = userdata;
 
         l->authentication = NULL;
+        api_throttle_end(l->manager, &l->ticket, result);
         if (result > 0)
                 login_log_failed(l, f, authentication_reason(a));
         if (!l->round) {
@@ -176,6 +177,12 @@ HANDLER(api_continue) {
                 *f = l->ended;
                 login_free(l);
                 return f->code;
+        }
+        /* The first answers are the guess that is counted, not the page that asks for them. */
+        if (l->authentication && answers.n > 0 && l->ticket.n == 0) {
+                r = api_throttle_begin(l->manager, call, &l->ticket, l->service, l->user, slice_of(l->host), f);
+                if (r != 0)
+                        return r;
         }
         if (l->authentication)
                 r = authentication_answer(l->authentication, answers.items, answers.n, bus_call_started(call), f);

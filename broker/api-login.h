@@ -15,6 +15,7 @@ struct Login {
         Policy *policy;
         const Service *service;         /* of that policy */
         Authentication *authentication; /* while PAM is asked */
+        ThrottleTicket ticket;          /* what the guess costs; of one that is given up, nothing comes back */
         const char *method;
         char *user;
         char *host;                     /* RemoteHost */

@@ -15,6 +15,8 @@ typedef enum LogEvent {
         LOG_EVENT_STOPPING,
         LOG_EVENT_LOGIN,                /* a session began */
         LOG_EVENT_LOGIN_FAILED,
+        LOG_EVENT_THROTTLED,            /* a login refused before PAM was asked */
+        LOG_EVENT_THROTTLE_RESET,
         LOG_EVENT_DENIED,               /* a caller without the right */
         LOG_EVENT_ENDED,                /* a session ended; WEBSESS_REASON says why */
         LOG_EVENT_REVOKED_MANY,

@@ -352,6 +352,12 @@ static int start_bus(Manager *m, Fault *f) {
         return r < 0 ? r : bus_start(m->bus);
 }
 
+static int start_throttle(Manager *m) {
+        int r = throttle_new(&m->throttle);
+
+        return r < 0 ? r : throttle_keeper_new(&m->throttle_keeper, m->event, m->throttle, &m->steady, m->state_directory);
+}
+
 static int copy_options(Manager *m, const ManagerOptions *o) {
         m->configuration_directory = strdup(o->configuration_directory);
         m->state_directory = strdup(o->state_directory);
@@ -384,6 +390,9 @@ int manager_new(Manager **ret, const ManagerOptions *o, Fault *f) {
                 return r;
         m->started = manager_now(m).realtime;
         r = accounts_new(&m->accounts, m->event);
+        if (r < 0)
+                return r;
+        r = start_throttle(m);
         if (r < 0)
                 return r;
         r = watch(m);
@@ -455,6 +464,8 @@ Manager *manager_free(Manager *m) {
         m->authenticator = authenticator_free(m->authenticator);
         m->accounts = accounts_free(m->accounts);
         m->bus = bus_free(m->bus);
+        throttle_keeper_free(m->throttle_keeper);
+        throttle_free(m->throttle);
         m->store = store_free(m->store);
         table_free(m->table);
         lifeline_free(m->lifeline);

@@ -15,6 +15,7 @@
 #include "store.h"
 #include "sweep.h"
 #include "table.h"
+#include "throttle-keeper.h"
 
 typedef struct Login Login;
 
@@ -30,6 +31,8 @@ typedef struct Manager {
         Table *table;
         Sweep *sweep;
         Accounts *accounts;
+        Throttle *throttle;
+        ThrottleKeeper *throttle_keeper;
         Authenticator *authenticator;
         Bus *bus;
         TAILQ_HEAD(, Login) logins;     /* in progress */

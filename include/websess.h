@@ -461,6 +461,12 @@ int websess_status(websess *w, websess_values *v);
  * the old one stays in force. */
 int websess_reload(websess *w);
 
+/* Let logins be tried again that were refused as too many: forget the failures that were counted for a service, user and
+ * remote host; NULL or "" is any. *ret_buckets (may be NULL): how many counts there were. Needs the Manage right; without a
+ * service, and for the count of a host alone, root. */
+int websess_reset_throttle(websess *w, const char *service, const char *user, const char *remote_host,
+                           uint32_t *ret_buckets);
+
 /* Write a backup of the store into fd, a regular file open for writing; fd stays the caller's. Root only. Bounded by
  * the time-out like every call. */
 int websess_backup(websess *w, int fd);

@@ -9,7 +9,7 @@
 #define TOUCHES_PER_CALL 1000u          /* keeps a message well below what the broker takes */
 
 typedef struct Request {
-        const char *service, *id, *user, *except;
+        const char *service, *id, *user, *except, *host;
         const char *const *strings;
         size_t n_strings;
         uint32_t flags;
@@ -64,6 +64,12 @@ static int append_ids(sd_bus_message *m, const Call *call) {
 
         r = sd_bus_message_append(m, "s", q->service);
         return r < 0 ? r : client_append_strings(m, q->strings, q->n_strings);
+}
+
+static int append_throttle(sd_bus_message *m, const Call *call) {
+        const Request *q = call->in;
+
+        return sd_bus_message_append(m, "sss", q->service, q->user, q->host);
 }
 
 static int append_interface(sd_bus_message *m, const Call *call) {
@@ -250,6 +256,20 @@ int websess_reload(websess *w) {
         Call call = { .member = "Reload" };
 
         return client_call(w, &call);
+}
+
+int websess_reset_throttle(websess *w, const char *service, const char *user, const char *remote_host,
+                           uint32_t *ret_buckets) {
+        Request q = { .service = service ?: "", .user = user ?: "", .host = remote_host ?: "" };
+        Call call = { .member = "ResetThrottle", .append = append_throttle, .read = read_count, .in = &q, .out = ret_buckets };
+        int r;
+
+        r = check(w, "The service", q.service);
+        if (r == 0)
+                r = check(w, "The user", q.user);
+        if (r == 0)
+                r = check(w, "The remote host", q.host);
+        return r == 0 ? client_call(w, &call) : r;
 }
 
 int websess_backup(websess *w, int fd) {

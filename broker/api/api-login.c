@@ -147,6 +147,7 @@ static void authenticated(Authentication *a, int result, const AuthIdentity *ide
         Login *l = userdata;
 
         l->authentication = NULL;
+        api_throttle_end(l->manager, &l->ticket, result);
         if (result != 0) {
                 if (result > 0)
                         login_log_failed(l, f, authentication_reason(a));
@@ -242,12 +243,17 @@ HANDLER(api_login) {
         r = login_check_number(l, f);
         if (r != 0)
                 return r;
+        r = api_throttle_begin(manager, call, &l->ticket, l->service, l->user, l->options.remote_host, f);
+        if (r != 0)
+                return r;
         r = authenticator_begin(manager->authenticator, &l->authentication, &(AuthRequest) {
                 .service = l->service->name, .user = l->user, .secret = secret.data, .remote_host = l->host,
                 .started = bus_call_started(call),
         }, authenticated, l, f);
-        if (r != 0)
+        if (r != 0) {
+                api_throttle_end(manager, &l->ticket, r);
                 return r;
+        }
 
         TAKE_PTR(l);
         return 0;

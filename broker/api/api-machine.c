@@ -214,5 +214,6 @@ const BusProperty api_manager_properties[] = {
         { "OnSystemBus", "b", get_on_bus },
         { "HelpersIdle", "u", get_helpers_idle },
         { "LoginsInProgress", "u", get_logins },
+        { "ThrottlesFull", "u", api_get_throttled },
         {}
 };

@@ -32,6 +32,7 @@ static const BusMethod manager_methods[] = {
         { "Subscribe", "", "", "", "", api_subscribe },
         { "Unsubscribe", "", "", "", "", api_unsubscribe },
         { "Backup", "h", "destination", "", "", api_backup },
+        { "ResetThrottle", "sss", "service user remote_host", "u", "buckets", api_reset_throttle },
         { "Reload", "", "", "", "", api_reload },
         {}
 };

@@ -60,6 +60,12 @@ HANDLER(api_backup);
 HANDLER(api_reload);
 extern const BusProperty api_manager_properties[];
 
+/* api-throttle.c: brute force. Where a login begins and where it ends: result is what the authenticator said. */
+int api_throttle_begin(Manager *m, BusCall *call, ThrottleTicket *ret, const Service *s, const char *user, Slice remote_host, Fault *f);
+void api_throttle_end(Manager *m, ThrottleTicket *ticket, int result);
+HANDLER(api_reset_throttle);
+int api_get_throttled(const BusClient *client, sd_bus_message *reply, void *object, void *userdata);
+
 /* api-events.c: what is told to the journal and to subscribers */
 extern const TableEvents api_events;
 

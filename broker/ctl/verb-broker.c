@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Verbs about the broker itself: status, services, reload, backup. */
+/* Verbs about the broker itself: status, services, reload, reset-throttle, backup. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -87,6 +87,24 @@ int verb_reload(Ctl *c) {
                 return r;
         r = websess_reload(w);
         return r == 0 ? CTL_EXIT_OK : say_outcome(NULL, r);
+}
+
+int verb_reset_throttle(Ctl *c) {
+        _cleanup_(websess_closep) websess *w = NULL;
+        const char *names[3] = { "", "", "" };
+        uint32_t n = 0;
+        int r;
+
+        for (size_t i = 0; i < c->args.n; i++)
+                names[i] = c->args.items[i];
+        r = verb_open(c, NULL, 0, &w);
+        if (r != CTL_EXIT_OK)
+                return r;
+        r = websess_reset_throttle(w, names[0], names[1], names[2], &n);
+        if (r != 0)
+                return say_outcome(NULL, r);
+        r = view_count(c, "Reset", n, "count", "forgotten");
+        return r < 0 ? say_errno(NULL, r) : CTL_EXIT_OK;
 }
 
 /* Never over a file that is there: it may be the last good backup. Half a backup is taken away. */

@@ -48,7 +48,7 @@ int verb_set_roles(Ctl *c) {
                 return say_outcome(NULL, r);
         if (!c->o.by_user)
                 return version_show(c, version);
-        r = view_count(c, "SessionsChanged", changed, "changed or ended, as OnRoleChange= says");
+        r = view_count(c, "SessionsChanged", changed, "session", "changed or ended, as OnRoleChange= says");
         return r < 0 ? say_errno(NULL, r) : CTL_EXIT_OK;
 }
 

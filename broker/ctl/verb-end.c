@@ -43,7 +43,7 @@ int verb_revoke(Ctl *c) {
 static int revoked_show(const Ctl *c, int r, uint32_t n) {
         if (r != 0)
                 return say_outcome(NULL, r);
-        r = view_count(c, "Revoked", n, "ended");
+        r = view_count(c, "Revoked", n, "session", "ended");
         return r < 0 ? say_errno(NULL, r) : CTL_EXIT_OK;
 }
 

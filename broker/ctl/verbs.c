@@ -47,6 +47,8 @@ const CtlVerb ctl_verbs[] = {
         { "revoke-all", "SERVICE", "End all sessions of a service", 1, 1, 0, verb_revoke_all },
         { "watch", "", "Show sessions as they begin and end",
           0, 0, CTL_BIT(SERVICE) | CTL_BIT(USER) | CTL_BIT(LIMIT), verb_watch },
+        { "reset-throttle", "[SERVICE [USER [HOST]]]", "Let logins be tried again of which too many have failed",
+          0, 3, 0, verb_reset_throttle },
         { "reload", "", "Read the policy again", 0, 0, 0, verb_reload },
         { "backup", "FILE", "Write a backup of all sessions into a new file", 1, 1, 0, verb_backup },
         { NULL },

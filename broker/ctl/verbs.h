@@ -35,6 +35,7 @@ int verb_watch(Ctl *c);
 int verb_status(Ctl *c);
 int verb_services(Ctl *c);
 int verb_reload(Ctl *c);
+int verb_reset_throttle(Ctl *c);
 int verb_backup(Ctl *c);
 
 DEFINE_CLEANUP(websess *, websess_close)

@@ -197,13 +197,13 @@ int view_values(const Ctl *c, const websess_values *v) {
         return r;
 }
 
-int view_count(const Ctl *c, const char *key, uint64_t n, const char *what) {
+int view_count(const Ctl *c, const char *key, uint64_t n, const char *noun, const char *what) {
         int r;
 
         if (c->o.quiet)
                 return 0;
         if (c->o.json == CTL_JSON_OFF) {
-                printf("%" PRIu64 " session%s %s\n", n, n == 1 ? "" : "s", what);
+                printf("%" PRIu64 " %s%s %s\n", n, noun, n == 1 ? "" : "s", what);
                 return 0;
         }
         r = json_number(stdout, c->o.json, key, n);

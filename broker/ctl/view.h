@@ -23,4 +23,4 @@ int view_values(const Ctl *c, const websess_values *v);
 void view_field(const char *key, const char *value);
 
 /* How many were changed: a number in JSON, "3 sessions ended" in words, nothing with -q. */
-int view_count(const Ctl *c, const char *key, uint64_t n, const char *what);
+int view_count(const Ctl *c, const char *key, uint64_t n, const char *noun, const char *what);

@@ -39,7 +39,8 @@ _websessctl() {
                 [set-roles]='--user'
                 [revoke-user]='--except --prefix'
                 [watch]='--service --user --limit'
-                [status]='' [services]='' [show]='' [logout]='' [touch]='' [revoke]='' [revoke-all]='' [reload]='' [backup]=''
+                [status]='' [services]='' [show]='' [logout]='' [touch]='' [revoke]='' [revoke-all]='' [reload]='' [reset-throttle]=''
+                [backup]=''
         )
 
         # `--option=value` comes as three words: the equals sign parts them.
@@ -67,7 +68,8 @@ _websessctl() {
                 words="${!options[*]}"
         else
                 case $verb:$n in
-                login:0 | create:0 | resolve:0 | rotate:0 | logout:0 | set-attr:0 | touch:0 | revoke-user:0 | revoke-all:0)
+                login:0 | create:0 | resolve:0 | rotate:0 | logout:0 | set-attr:0 | touch:0 | revoke-user:0 | revoke-all:0 | \
+                        reset-throttle:0)
                         words=$(_websessctl_services) ;;
                 show:* | revoke:* | touch:* | set-roles:0) words=$(_websessctl_ids) ;;
                 backup:0) compopt -o default 2>/dev/null ;;

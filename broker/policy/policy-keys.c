@@ -12,6 +12,7 @@
 #define GIB (UINT64_C(1) << 30)
 #define SERVICE(field) offsetof(Service, field)
 #define SETTING(field) offsetof(Settings, field)
+#define THROTTLE(kind, field) SETTING(throttle.rules[kind].field)
 
 _Static_assert(sizeof(Users) == sizeof(int) && sizeof(OnLimit) == sizeof(int) && sizeof(OnRoleChange) == sizeof(int) &&
         sizeof(Preset) == sizeof(int),
@@ -31,6 +32,7 @@ static const KeyRange any_count = { 0, 1000000 };
 static const KeyRange level_count = { 1, 1000 };
 static const KeyRange step_up_level_count = { 0, 1000 };
 static const KeyRange positive_count = { 1, 1000000 };
+static const KeyRange failure_count = { 0, 10000 };
 static const KeyRange helper_count = { 1, 256 };        /* the socket's MaxConnections= */
 static const KeyRange store_size = { UINT64_C(1) << 20, 16384 * GIB };
 static const KeyRange reserve_size = { UINT64_C(1) << 16, GIB };
@@ -125,6 +127,15 @@ const Key settings_keys[] = {
         { "PAM",    "QueueTimeoutSec",       parse_span,     SETTING(queue_timeout_usec),       "10s" },
         { "PAM",    "ConversationSec",       parse_span,     SETTING(conversation_usec),        "2min" },
         { "PAM",    "FailureDelaySec",       parse_span,     SETTING(failure_delay_usec),       "2s" },
+        { "Throttle", "UserHostFailures",   parse_unsigned, THROTTLE(THROTTLE_USER_HOST, failures), "10", &failure_count },
+        { "Throttle", "UserHostRecoverSec", parse_span,     THROTTLE(THROTTLE_USER_HOST, recover_usec), "30s" },
+        { "Throttle", "HostFailures",       parse_unsigned, THROTTLE(THROTTLE_HOST, failures), "50", &failure_count },
+        { "Throttle", "HostRecoverSec",     parse_span,     THROTTLE(THROTTLE_HOST, recover_usec), "10s" },
+        { "Throttle", "UserFailures",       parse_unsigned, THROTTLE(THROTTLE_USER, failures), "100", &failure_count },
+        { "Throttle", "UserRecoverSec",     parse_span,     THROTTLE(THROTTLE_USER, recover_usec), "30s" },
+        { "Throttle", "CallerFailures",     parse_unsigned, THROTTLE(THROTTLE_CALLER, failures), "1000", &failure_count },
+        { "Throttle", "CallerRecoverSec",   parse_span,     THROTTLE(THROTTLE_CALLER, recover_usec), "1s" },
+        { "Throttle", "KnownHostSec",       parse_span,     SETTING(throttle.known_host_usec), "30d" },
         {},
 };
 

@@ -104,6 +104,25 @@ typedef struct Service {
         AccessList access[_RIGHT_MAX];
 } Service;
 
+/* How many failed logins are too many: see throttle.h. */
+typedef enum ThrottleKind {
+        THROTTLE_USER_HOST,             /* narrow */
+        THROTTLE_HOST,                  /* narrow; of no service */
+        THROTTLE_USER,                  /* wide */
+        THROTTLE_CALLER,                /* wide; of no service */
+        _THROTTLE_RULES,
+} ThrottleKind;
+
+typedef struct ThrottleRule {
+        unsigned failures;              /* how many drops the bucket holds; 0: there is no such bucket */
+        uint64_t recover_usec;          /* how long one takes to drain */
+} ThrottleRule;
+
+typedef struct ThrottleRules {
+        ThrottleRule rules[_THROTTLE_RULES];
+        uint64_t known_host_usec;       /* how long a success makes a host known */
+} ThrottleRules;
+
 /* websess.conf: the machine's own settings. The section and key of each stands beside it. */
 typedef struct Settings {
         uint64_t store_max_bytes;               /* [Store] MaxSize= */
@@ -121,6 +140,7 @@ typedef struct Settings {
         uint64_t queue_timeout_usec;            /* [PAM] QueueTimeoutSec=: how long a login waits for a helper */
         uint64_t conversation_usec;             /* [PAM] ConversationSec=: from BeginLogin to the end */
         uint64_t failure_delay_usec;            /* [PAM] FailureDelaySec=: a failure is answered no sooner after its start */
+        ThrottleRules throttle;                 /* [Throttle] */
 } Settings;
 
 typedef struct Policy {

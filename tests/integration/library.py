@@ -59,6 +59,7 @@ PROTOTYPES = {
     "websess_revoke_user": (I, [P, S, S, S, U32, PU32]), "websess_revoke_all": (I, [P, S, PU32]),
     "websess_set_roles": (I, [P, S, PS, Z, PU64]), "websess_set_user_roles": (I, [P, S, S, PS, Z, PU32]),
     "websess_touch": (I, [P, PS, Z]), "websess_status": (I, [P, P]), "websess_reload": (I, [P]),
+    "websess_reset_throttle": (I, [P, S, S, S, PU32]),
     "websess_backup": (I, [P, I]),
     "websess_list_new": (I, [PP]), "websess_list_free": (P, [P]), "websess_list_next": (I, [P, P, P]),
     "websess_list_cursor": (S, [P]), "websess_list_limit": (I, [P, U64]),

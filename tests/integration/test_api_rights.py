@@ -56,6 +56,7 @@ TABLE = {
     "RevokeAll": ({"Manage", "root"}, lambda c, s, t, d: c.RevokeAll(s)),
     "SetRoles": ({"Manage", "root"}, lambda c, s, t, d: c.SetRoles(d["Id"], ["USER"])),
     "SetUserRoles": ({"Manage", "root"}, lambda c, s, t, d: c.SetUserRoles(s, d["User"], ["USER"])),
+    "ResetThrottle": ({"Manage", "root"}, lambda c, s, t, d: c.ResetThrottle(s, d["User"], "")),
     "Subscribe": (set(COLUMNS), lambda c, s, t, d: c.Subscribe()),
     "Unsubscribe": (set(COLUMNS), lambda c, s, t, d: c.Unsubscribe()),
     "Reload": (ROOT, lambda c, s, t, d: c.Reload()),
