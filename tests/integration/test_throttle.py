@@ -4,6 +4,7 @@ import signal
 
 import pytest
 from client import raises
+from conversation import begin
 from world import wait_until
 
 SETTINGS = """
@@ -138,3 +139,18 @@ def test_reset_by_administrators(place, broker, caller):
     assert root.ResetThrottle("", "", "") > 1
     login(root)
     assert root.get("ThrottlesFull") == 0
+
+
+def test_S08_rounds_count_when_they_are_answered(private):
+    for _ in range(5):          # a page that asks is no guess
+        begin(private, OWNER, "alice", {"RemoteHost": "192.0.2.1"}).go()
+    for _ in range(3):
+        talk = begin(private, OWNER, "alice", {"RemoteHost": "192.0.2.1"})
+        talk.go()
+        assert talk.go("wrong")[0] == "denied"
+    talk = begin(private, OWNER, "alice", {"RemoteHost": "192.0.2.1"})
+    talk.go()
+    with raises("TooMany"):
+        talk.go("correct horse")
+    assert private.ResetThrottle(OWNER, "alice", "192.0.2.1") >= 1
+    assert talk.go("correct horse")[0] == "done"
