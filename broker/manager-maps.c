@@ -3,9 +3,20 @@
 #include "manager-maps.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "log.h"
+
+static void add_role(MapFacts *f, const char *role) {
+        size_t size = strlen(role);
+
+        if (size == 0 || size > ROLE_MAX || 1 + size > MAP_ROLES_SIZE - f->roles_size)
+                return;
+        f->roles[f->roles_size] = (char) size;
+        memcpy(f->roles + f->roles_size + 1, role, size);
+        f->roles_size += (uint32_t) (1 + size);
+}
 
 MapFacts maps_facts(void *userdata, Slice service) {
         const Manager *m = userdata;
@@ -16,6 +27,9 @@ MapFacts maps_facts(void *userdata, Slice service) {
                 f.touch_usec = s->touch_usec;
                 f.token_prefix = slice_of(s->token_prefix);
                 f.admin_role = slice_of(s->admin_role);
+                add_role(&f, s->admin_role);
+                for (size_t i = 0; i < s->n_roles; i++)
+                        add_role(&f, s->roles[i].role);
         }
         return f;
 }

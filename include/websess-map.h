@@ -41,6 +41,7 @@
 #define MAP_OWNER_DIED UINT32_C(0x40000000)             /* FUTEX_OWNER_DIED */
 #define MAP_OWNER_TID UINT32_C(0x3fffffff)              /* FUTEX_TID_MASK */
 #define MAP_TEXT_MAX 64u
+#define MAP_ROLES_SIZE 2048u
 
 enum {
         MAP_LIVE = 1,
@@ -68,6 +69,8 @@ typedef struct MapHeader {
         uint64_t clock_offset;          /* steady clock = CLOCK_BOOTTIME + this, µs */
         uint64_t time_namespace;        /* inode of the broker's /proc/self/ns/time */
         MapText service, token_prefix, admin_role;
+        uint32_t roles_size;
+        char roles[MAP_ROLES_SIZE];     /* those that the policy names, each behind a length byte, as many as fit: asked for another, ask the broker */
 
         _Alignas(64) _Atomic uint32_t owner;
         _Atomic uint32_t state;

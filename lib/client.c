@@ -66,6 +66,9 @@ websess *websess_close(websess *w) {
         if (!w)
                 return NULL;
         watch_free(w->watch);
+        touch_flush_now(w);
+        touch_done(&w->toucher);
+        map_handle_done(&w->map);
         conn_pool_done(&w->pool);
         route_done(&w->route);
         websess_need_free(w->need);
@@ -218,5 +221,6 @@ int client_call(websess *w, Call *call) {
         /* In this order: a message holds on to its connection, without a lock. */
         sd_bus_message_unref(reply);
         conn_pool_put(&w->pool, c);
+        touch_flush_now(w);
         return r;
 }

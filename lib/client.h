@@ -10,7 +10,9 @@
 #include "arguments.h"
 #include "need.h"
 #include "conn-pool.h"
+#include "map-handle.h"
 #include "session.h"
+#include "touch-send.h"
 
 typedef struct Watch Watch;
 
@@ -24,6 +26,8 @@ struct websess {
         ConnPool pool;
         atomic_bool was_there;          /* there has been a broker: when it is missing, it is being restarted */
         Watch *watch;
+        MapHandle map;
+        Toucher toucher;
 };
 
 DEFINE_CLEANUP(websess *, websess_close)
@@ -59,6 +63,10 @@ const char *client_service(const websess *w, const char *service);
 
 /* Resolve without the handle's own need. */
 int client_resolve_plain(websess *w, const TokenText *token, const websess_need *need, websess_session *s);
+
+/* Resolve in the map of the handle: as the call would, or RESOLVE_ASK, with the error text as it was, when only the broker can tell. */
+#define RESOLVE_ASK (-EAGAIN)
+int resolve_by_map(websess *w, Slice token, const Need *need, websess_session *s);
 
 /* Send one request over a connection. `*gone` says that the broker went away, so that another attempt makes sense. */
 int client_attempt(Conn *c, Call *call, uint64_t deadline, sd_bus_message **ret_reply, bool *gone);

@@ -30,6 +30,14 @@ int error_memory(void) {
         return error_errno(-ENOMEM, "websess");
 }
 
+void error_save(ErrorText *out) {
+        memcpy(out->text, error_text, sizeof(error_text));
+}
+
+void error_restore(const ErrorText *t) {
+        memcpy(error_text, t->text, sizeof(error_text));
+}
+
 const char *websess_last_error_text(void) {
         return error_text;
 }

@@ -21,5 +21,12 @@ int error_fault(const Fault *f);
 /* "what: No such file or directory"; returns r, a negative errno. */
 int error_errno(int r, const char *what);
 
+/* Calls that succeed leave the text as it is: what is tried beside a call, and may fail, saves and restores it. */
+typedef struct ErrorText {
+        char text[sizeof(((Fault *) NULL)->text)];
+} ErrorText;
+void error_save(ErrorText *out);
+void error_restore(const ErrorText *t);
+
 /* -ENOMEM */
 int error_memory(void);

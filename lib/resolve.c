@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finding sessions: the request path. A call to the broker today; a look-up in shared memory goes in front of
- * look_up(), fills the same session value and leaves what it cannot answer to the call. Owns nothing.
+ * Finding sessions: the request path. In the handle's map (resolve-map.c), and where that cannot answer, by a call to the broker. Owns nothing.
  */
 #include <string.h>
 
@@ -29,25 +28,16 @@ static bool has_one_of(const websess_session *s, const Need *need) {
         return false;
 }
 
-static void found(const Request *q, websess_session *s) {
-        session_keep_token(s, q->token->data, q->token->size, false);
-        /* Only the policy's AdminRole passes where none of the roles is there. */
-        s->admin = q->need->n_roles > 0 && !has_one_of(s, q->need);
-}
-
 static int read_reply(sd_bus_message *m, const Call *call) {
-        const Request *q = call->in;
         websess_session *s = call->out;
         int r;
 
         websess_session_clear(s);
         r = session_read(s, m);
-        if (r == 0)
-                found(q, s);
         return r;
 }
 
-static int look_up(websess *w, const TokenText *token, const Need *need, websess_session *s) {
+static int call_broker(websess *w, const TokenText *token, const Need *need, websess_session *s) {
         Request q = { .service = client_service(w, NULL), .token = token, .need = need };
         Call call = {
                 .member = "Resolve",
@@ -66,10 +56,27 @@ static int look_up(websess *w, const TokenText *token, const Need *need, websess
         if (token->size == 0)
                 return error_set(FAULT_NO_SESSION, "%s", fault_text(FAULT_NO_SESSION));
         if (!quick_resolve(w, q.service, token, need, s, &call.timeout_usec, &r))
-                return client_call(w, &call);
-        if (r == 0)
-                found(&q, s);
+                r = client_call(w, &call);
+        /* Whatever it said, it is there. */
+        if (r >= 0 && r != FAULT_UNAVAILABLE) {
+                touch_flush_now(w);
+                map_handle_open(w);
+        }
         return r;
+}
+
+static int look_up(websess *w, const TokenText *token, const Need *need, websess_session *s) {
+        int r;
+
+        r = token->size > 0 ? resolve_by_map(w, slice(token->data, token->size), need, s) : RESOLVE_ASK;
+        if (r == RESOLVE_ASK)
+                r = call_broker(w, token, need, s);
+        if (r != 0)
+                return r;
+        session_keep_token(s, token->data, token->size, false);
+        /* Only the policy's AdminRole passes where none of the roles is there. */
+        s->admin = need->n_roles > 0 && !has_one_of(s, need);
+        return 0;
 }
 
 int client_resolve_plain(websess *w, const TokenText *token, const websess_need *need, websess_session *s) {

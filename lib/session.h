@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a session value is inside: the session as fields, with its text in buffers that are used again. Filled from a
- * session dictionary of the broker (session-read.c); a look-up in shared memory will fill the same fields.
+ * session dictionary of the broker (session-read.c) or from a record of the map (session-record.c).
  */
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #include "arena.h"
 #include "error.h"
+#include "map-read.h"
 #include "record.h"
 #include "token.h"
 #include "values.h"
@@ -37,6 +38,8 @@ struct websess_session {
 
         char token[TOKEN_MAX + 1];      /* what the session was found by; "" for none */
         size_t token_size;
+
+        MapCopy copy;                   /* what a look-up in the map reads into */
 };
 
 DEFINE_CLEANUP(websess_session *, websess_session_free)
@@ -47,6 +50,9 @@ int session_read(websess_session *s, sd_bus_message *m);
 
 /* The same out of bytes. Sets no error text: what cannot be read like this is read by sd-bus. */
 int session_read_bytes(websess_session *s, Unmarshal *u);
+
+/* The same from a record. boottime: now. 0 or -ENOMEM. */
+int session_fill(websess_session *s, const Record *r, uint64_t boottime);
 
 /* Remember the token that the session was found by, or that was made for it. size is at most TOKEN_MAX. */
 void session_keep_token(websess_session *s, const char *token, size_t size, bool is_new);

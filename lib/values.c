@@ -125,17 +125,8 @@ static int add_entry(websess_values *v, Slice key, Value **ret) {
         return 0;
 }
 
-static int store(websess_values *v, const Attribute *a) {
-        size_t offset = 0;
-        Value *value;
-
-        /* The bytes go in first: then a failure leaves the old value as it was. */
-        if (has_bytes(a->type) && arena_add(&v->arena, a->bytes.data, a->bytes.size, &offset) < 0)
-                return -ENOMEM;
-        value = values_find(v, a->key);
-        if (!value && add_entry(v, a->key, &value) < 0)
-                return -ENOMEM;
-
+/* offset: where the bytes lie already, for a type that has some. */
+static void fill(Value *value, const Attribute *a, size_t offset) {
         value->type = a->type;
         value->read = false;
         switch (a->type) {
@@ -152,7 +143,30 @@ static int store(websess_values *v, const Attribute *a) {
                 value->bytes.offset = offset;
                 value->bytes.size = a->bytes.size;
         }
+}
+
+static int store(websess_values *v, const Attribute *a) {
+        size_t offset = 0;
+        Value *value;
+
+        /* The bytes go in first: then a failure leaves the old value as it was. */
+        if (has_bytes(a->type) && arena_add(&v->arena, a->bytes.data, a->bytes.size, &offset) < 0)
+                return -ENOMEM;
+        value = values_find(v, a->key);
+        if (!value && add_entry(v, a->key, &value) < 0)
+                return -ENOMEM;
+        fill(value, a, offset);
         return compact(v);
+}
+
+int values_add(websess_values *v, const Attribute *a) {
+        size_t offset = 0;
+        Value *value;
+
+        if ((has_bytes(a->type) && arena_add(&v->arena, a->bytes.data, a->bytes.size, &offset) < 0) || add_entry(v, a->key, &value) < 0)
+                return -ENOMEM;
+        fill(value, a, offset);
+        return 0;
 }
 
 int values_set(websess_values *v, const Attribute *a) {

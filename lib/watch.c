@@ -256,6 +256,7 @@ int websess_dispatch(websess *w) {
         r = watch_get(w, &x);
         if (r < 0)
                 return r;
+        touch_flush_now(w);
         expired = timer_expired(x);
         if (x->state == WATCH_OFF || (x->state == WATCH_PAUSE && !expired))
                 return 0;

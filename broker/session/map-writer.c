@@ -111,6 +111,8 @@ static void fill_header(Map *m, const MapFacts *f, uint64_t generation) {
         set_text(&h->service, f->service);
         set_text(&h->token_prefix, f->token_prefix);
         set_text(&h->admin_role, f->admin_role);
+        h->roles_size = f->roles_size;
+        memcpy(h->roles, f->roles, f->roles_size);
 }
 
 int map_new(Map **ret, Lifeline *lifeline, const MapFacts *facts, uint64_t generation, uint32_t n_buckets, uint32_t n_cells) {

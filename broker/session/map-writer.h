@@ -19,6 +19,8 @@ typedef struct Map Map;
 typedef struct MapFacts {
         uint64_t touch_usec, clock_offset, time_namespace;
         Slice service, token_prefix, admin_role;
+        uint32_t roles_size;
+        char roles[MAP_ROLES_SIZE];
 } MapFacts;
 
 /* A map with room for about n_buckets sessions and for n_cells cells, of which only those in use cost memory. Sealed against growing, shrinking and

@@ -196,6 +196,11 @@ int space_new(Space **ret, const SpaceOptions *options, const MapFacts *facts) {
         return 0;
 }
 
+void space_close(Space *sp) {
+        if (sp->map)
+                map_supersede(sp->map);
+}
+
 Space *space_free(Space *sp) {
         Old *o;
 

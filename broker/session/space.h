@@ -21,6 +21,8 @@ typedef struct SpaceOptions {
 } SpaceOptions;
 
 int space_new(Space **ret, const SpaceOptions *options, const MapFacts *facts);
+/* The end: readers ask the next broker from now on, and what is taken away after this is no miss to them. */
+void space_close(Space *sp);
 Space *space_free(Space *sp);           /* its sessions are gone already */
 
 /* Make data (malloc'ed, taken over) the session's committed record, for everybody at once. Cannot fail: what finds no room stays on the heap. */

@@ -476,10 +476,14 @@ void table_touch(Table *t, Session *s, uint64_t now, uint64_t touch_usec) {
 }
 
 Table *table_free(Table *t) {
+        TableSpace *e;
         Session *s;
 
         if (!t)
                 return NULL;
+
+        LIST_FOREACH(e, &t->spaces, link)
+                space_close(e->space);
 
         while ((s = RB_MIN(SessionTree, &t->sessions))) {
                 s->n_staged = 0;

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* A record out of the map into a session value: the same fields as the broker's dictionary would fill (session-read.c). Touches only the value. */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "session.h"
+
+static int add_text(websess_session *s, Slice text, size_t *ret) {
+        return arena_add(&s->text, text.data, text.size, ret);
+}
+
+static int add_list(websess_session *s, const Record *r, bool (*next)(const Record *, size_t *, Slice *), size_t *items, size_t *n) {
+        size_t at = 0;
+        Slice text;
+
+        for (*n = 0; next(r, &at, &text); ++*n)
+                if (add_text(s, text, &items[*n]) < 0)
+                        return -ENOMEM;
+        return 0;
+}
+
+static int add_texts(websess_session *s, const Record *r) {
+        char id[IDENT_HEX_SIZE + 1];
+
+        ident_format(&r->id, id);
+        if (add_text(s, slice(id, IDENT_HEX_SIZE), &s->id) < 0 ||
+            add_text(s, r->service, &s->service) < 0 ||
+            add_text(s, r->user, &s->user) < 0 ||
+            add_text(s, r->remote_host, &s->remote_host) < 0 ||
+            add_text(s, r->user_agent, &s->user_agent) < 0 ||
+            add_text(s, r->creator_unit, &s->creator_unit) < 0 ||
+            add_list(s, r, record_next_role, s->roles, &s->n_roles) < 0 ||
+            add_list(s, r, record_next_method, s->methods, &s->n_methods) < 0)
+                return -ENOMEM;
+        s->encoded_roles = s->text.used;
+        s->encoded_roles_size = r->encoded_roles.size;
+        return arena_append(&s->text, r->encoded_roles.data, r->encoded_roles.size);
+}
+
+static int add_attributes(websess_session *s, const Record *r) {
+        size_t at = 0;
+        Attribute a;
+
+        while (record_next_attribute(r, &at, &a))
+                if (values_add(&s->attributes, &a) < 0)
+                        return -ENOMEM;
+        return 0;
+}
+
+int session_fill(websess_session *s, const Record *r, uint64_t boottime) {
+        struct timespec ts;
+
+        if (add_texts(s, r) < 0 || add_attributes(s, r) < 0) {
+                websess_session_clear(s);
+                return error_memory();
+        }
+        s->uid = r->uid;
+        s->creator_uid = r->creator_uid;
+        s->level = r->level;
+        s->created = r->created_realtime;
+        s->last_seen = record_realtime(r, r->last_seen);
+        s->expires = record_realtime(r, record_end(r));
+        s->idle_usec = r->idle_usec;
+        s->lifetime_end = record_realtime(r, r->lifetime_end);
+        s->auth_time = record_realtime(r, r->auth_time);
+        s->version = r->version;
+
+        (void) clock_gettime(CLOCK_REALTIME, &ts);
+        s->loaded_realtime = (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+        s->loaded_boottime = boottime;
+        s->loaded = true;
+        return 0;
+}
