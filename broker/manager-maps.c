@@ -56,10 +56,3 @@ void maps_supersede(Manager *m) {
                 space_supersede(e->space, &f, manager_now(m).boottime);
         }
 }
-
-void maps_collect(Manager *m) {
-        TableSpace *e;
-
-        LIST_FOREACH(e, &m->table->spaces, link)
-                space_collect(e->space, manager_now(m).boottime);
-}

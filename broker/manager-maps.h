@@ -7,4 +7,3 @@
 void maps_start(Manager *m);            /* before the table is made */
 MapFacts maps_facts(void *manager, Slice service);
 void maps_supersede(Manager *m);        /* after a new policy is in force */
-void maps_collect(Manager *m);          /* once in a while */

@@ -134,7 +134,6 @@ static int on_mark(sd_event_source *source, uint64_t usec, void *userdata) {
         Manager *m = userdata;
 
         write_mark(m);
-        maps_collect(m);
         manager_update_status(m);
         (void) sd_event_source_set_time(source, usec + MARK_EVERY_USEC);
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);

@@ -20,6 +20,7 @@
 #include "cleanup.h"
 
 #define FREE_CHUNK 256u
+#define PUNCH_SIZE (16u << 20)          /* about two milliseconds' work */
 
 typedef struct FreeRuns {
         uint32_t *cells;
@@ -36,6 +37,7 @@ struct Map {
         uint32_t n_buckets, n_cells;
         uint32_t next_cell;             /* cells from here on were never used */
         uint64_t n_used;                /* cells in use */
+        size_t punched;                 /* offset up to which memory has been given back */
         FreeRuns free[MAP_RUN_MAX + 1];
 };
 
@@ -127,6 +129,7 @@ int map_new(Map **ret, Lifeline *lifeline, const MapFacts *facts, uint64_t gener
         m->n_buckets = n_buckets;
         m->n_cells = n_cells;
         m->next_cell = 1;
+        m->punched = MAP_HEADER_SIZE;
         m->size = MAP_HEADER_SIZE + buckets + round_up((size_t) n_cells * MAP_CELL_SIZE);
 
         r = make_memory(m);
@@ -165,11 +168,18 @@ void map_supersede(Map *m) {
         atomic_store_explicit(&m->header->state, MAP_SUPERSEDED, memory_order_seq_cst);
 }
 
-/* Our own mapping goes first, since its pages would come back at the next access. The header stays: it says what to do. */
-void map_punch(Map *m) {
+/* The header stays: it says what to do. */
+bool map_punch(Map *m) {
+        size_t end = MAP_HEADER_SIZE + round_up((size_t) m->n_buckets * sizeof(MapBucket)) + (size_t) (m->next_cell - 1) * MAP_CELL_SIZE;
+        size_t n = end > m->punched ? end - m->punched : 0;
+
         assert(atomic_load(&m->header->state) == MAP_SUPERSEDED);
-        (void) fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, MAP_HEADER_SIZE, (off_t) (m->size - MAP_HEADER_SIZE));
-        (void) madvise((char *) m->header + MAP_HEADER_SIZE, m->size - MAP_HEADER_SIZE, MADV_REMOVE);
+        if (n > PUNCH_SIZE)
+                n = PUNCH_SIZE;
+        if (n > 0)
+                (void) fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) m->punched, (off_t) round_up(n));
+        m->punched += round_up(n);
+        return m->punched >= end;
 }
 
 void map_set_flags(Map *m, uint32_t flags) {

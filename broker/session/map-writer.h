@@ -30,7 +30,7 @@ Map *map_free(Map *m);                  /* unmaps ours; readers keep theirs */
 
 void map_publish(Map *m);
 void map_supersede(Map *m);             /* readers ask the broker from now on */
-void map_punch(Map *m);                 /* give the memory of buckets and cells back; only when superseded */
+bool map_punch(Map *m);                 /* give some memory of buckets and cells back; only when superseded. True when none is left */
 void map_set_flags(Map *m, uint32_t flags);
 int map_open(const Map *m);             /* a new descriptor, read-only for good */
 

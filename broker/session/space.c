@@ -14,7 +14,7 @@
 #define BUCKETS_FIRST 1024u
 #define BUCKETS_MAX (1u << 25)
 #define CELLS_PER_BUCKET 8u             /* at first; what is not used costs no memory */
-#define GRACE_USEC (60 * USEC_PER_SEC)  /* a reader that was stopped in the middle of a look-up finds the old map whole for this long */
+#define GRACE_USEC USEC_PER_SEC         /* readers under way find the old map whole; those that slept longer find sequence 0, and ask */
 
 typedef struct Old {
         STAILQ_ENTRY(Old) link;
@@ -162,15 +162,21 @@ void space_supersede(Space *sp, const MapFacts *facts, uint64_t now) {
         replace_map(sp, n, cells_wanted(sp, n), now);
 }
 
-void space_collect(Space *sp, uint64_t now) {
-        Old *o;
+uint64_t space_next_collection(const Space *sp) {
+        const Old *o = STAILQ_FIRST(&sp->old);
 
-        while ((o = STAILQ_FIRST(&sp->old)) && now > o->since + GRACE_USEC) {
-                STAILQ_REMOVE_HEAD(&sp->old, link);
-                map_punch(o->map);
-                map_free(o->map);
-                free(o);
-        }
+        return o ? o->since + GRACE_USEC : UINT64_MAX;
+}
+
+/* One slice at a time: giving back much memory takes long, and calls are waiting. */
+void space_collect(Space *sp, uint64_t now) {
+        Old *o = STAILQ_FIRST(&sp->old);
+
+        if (!o || now < o->since + GRACE_USEC || !map_punch(o->map))
+                return;
+        STAILQ_REMOVE_HEAD(&sp->old, link);
+        map_free(o->map);
+        free(o);
 }
 
 /* ---- life ---- */

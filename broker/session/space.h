@@ -35,7 +35,9 @@ void space_touch(Space *sp, const Session *s);          /* publish s->last_seen 
 
 /* A new map in place of this one, with these facts: the policy changed, or somebody lost the right to the old one. */
 void space_supersede(Space *sp, const MapFacts *facts, uint64_t now_boottime);
-/* Let go of maps that were superseded long ago. */
+/* When space_collect() has something to do, CLOCK_BOOTTIME; UINT64_MAX: nothing. */
+uint64_t space_next_collection(const Space *sp);
+/* Give back some of the memory of maps that were superseded. */
 void space_collect(Space *sp, uint64_t now_boottime);
 
 int space_open(const Space *sp);        /* a new read-only descriptor of the map; -EOPNOTSUPP when there is none */

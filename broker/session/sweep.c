@@ -136,13 +136,14 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
                 sweep_write_touches(w);
         if (now.boottime >= w->not_before)
                 sweep_ended(w, now.steady);
+        table_collect(w->table, now.boottime);
         return 0;
 }
 
 /* Before the loop waits: aim at what is due first. */
 static int on_prepare(sd_event_source *source, void *userdata) {
         Sweep *w = userdata;
-        uint64_t due = table_next_due(w->table), now;
+        uint64_t due = table_next_due(w->table), collection, now;
         int r;
 
         if (due != UINT64_MAX)
@@ -158,6 +159,9 @@ static int on_prepare(sd_event_source *source, void *userdata) {
         }
         if (w->touches_due && w->touches_due < due)
                 due = w->touches_due;
+        collection = table_next_collection(w->table);
+        if (collection < due)
+                due = collection;
 
         return sd_event_source_set_time(source, due);
 }

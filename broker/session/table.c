@@ -77,54 +77,6 @@ int table_new(Table **ret, const TableOptions *o) {
         return 0;
 }
 
-/* ---- spaces ---- */
-
-static void walk_space(void *userdata, Space *space, SpaceEach each) {
-        Table *t = userdata;
-        Slice service = space_service(space);
-        Session *s;
-
-        for (User *u = table_first_user(t, service, slice("", 0)); u && slice_equal(user_service(u), service); u = table_next_user(u))
-                TAILQ_FOREACH(s, &u->sessions, of_user)
-                        if (session_visible(s))
-                                each(space, s);
-}
-
-int table_space(Table *t, Slice service, Space **ret) {
-        TableSpace *e;
-        MapFacts facts;
-        int r;
-
-        LIST_FOREACH(e, &t->spaces, link)
-                if (slice_equal(space_service(e->space), service)) {
-                        *ret = e->space;
-                        return 0;
-                }
-
-        e = calloc(1, sizeof(*e));
-        if (!e)
-                return -ENOMEM;
-        facts = t->facts ? t->facts(t->userdata, service) : (MapFacts) { .service = service };
-        r = space_new(&e->space, &(SpaceOptions) { t->lifeline, t->map_max_bytes, walk_space, t }, &facts);
-        if (r < 0) {
-                free(e);
-                return r;
-        }
-        LIST_INSERT_HEAD(&t->spaces, e, link);
-        *ret = e->space;
-        return 0;
-}
-
-static void free_spaces(Table *t) {
-        TableSpace *e;
-
-        while ((e = LIST_FIRST(&t->spaces))) {
-                LIST_REMOVE(e, link);
-                space_free(e->space);
-                free(e);
-        }
-}
-
 /* ---- users and owners come and go with their sessions ---- */
 
 User *table_first_user(Table *t, Slice service, Slice name) {
@@ -489,7 +441,7 @@ Table *table_free(Table *t) {
                 s->n_staged = 0;
                 table_remove(t, s);
         }
-        free_spaces(t);
+        table_free_spaces(t);
         free(t);
         return NULL;
 }

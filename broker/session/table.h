@@ -125,6 +125,9 @@ void table_touch(Table *t, Session *s, uint64_t now_steady, uint64_t touch_usec)
 Session *table_pop_due(Table *t, uint64_t now_steady);
 /* When table_pop_due() may next have something, in the steady clock; UINT64_MAX: not before the table changes. */
 uint64_t table_next_due(const Table *t);
+/* The same for memory of superseded maps, in CLOCK_BOOTTIME. */
+uint64_t table_next_collection(const Table *t);
+void table_collect(Table *t, uint64_t now_boottime);
 void table_arm(Table *t, Session *s, const Record *r);
 
 /* ---- for change.c ---- */
@@ -132,3 +135,6 @@ int table_add(Table *t, const Record *r, Session **ret);        /* a session who
 void table_remove(Table *t, Session *s);                        /* out of all indexes; freed once nothing staged names it */
 void table_release(Session *s);                                 /* a staged change no longer names it */
 int table_set_record(Table *t, Session *s, uint8_t *data, size_t size);         /* takes data; publishes it; mends indexes and timer */
+
+/* table-space.c, for table.c */
+void table_free_spaces(Table *t);
