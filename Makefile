@@ -89,10 +89,12 @@ LIBRARIES := $(if $(wildcard lib/*.c),$(BUILD)/libwebsess.so) $(if $(wildcard pa
 # Test programs: one per unit test, and the tools that the integration and system tests call.
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test-*.c))
 TEST_TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/integration/*.c tests/system/*.c))
+# PAM modules to test with.
+TEST_MODULES := $(patsubst tests/modules/%.c,$(BUILD)/tests/%.so,$(wildcard tests/modules/*.c))
 
 all: $(PROGRAMS) $(LIBRARIES)
 unit-programs: $(UNIT_TESTS)
-test-programs: $(UNIT_TESTS) $(TEST_TOOLS)
+test-programs: $(UNIT_TESTS) $(TEST_TOOLS) $(TEST_MODULES)
 
 # ---- rules ----------------------------------------------------------------------------------------------------------
 
@@ -158,6 +160,11 @@ $(TEST_TOOLS): LIBS := -lsystemd -lcrypto -llmdb -lpam -lpthread
 $(TEST_TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LAYERS)
 	$(call link,-pie)
 
+$(call objects,tests/modules/*.c): private ALL_CFLAGS += -fvisibility=default
+$(TEST_MODULES): LIBS := -lpam
+$(TEST_MODULES): $(BUILD)/tests/%.so: $(BUILD)/tests/modules/%.o
+	$(call link,$(SHARED))
+
 # ---- packages -------------------------------------------------------------------------------------------------------
 
 # To build: Debian's names, and what for.
@@ -178,6 +185,7 @@ TEST_DEPS += clang libclang-rt-dev      # the second compiler, and its sanitizer
 TEST_DEPS += python3-pytest python3-dasbus      # integration tests, with a D-Bus client in another language
 TEST_DEPS += dbus systemd-sysv systemd-container login passwd   # system tests: a machine that boots
 TEST_DEPS += pamtester libpam-wrapper   # a PAM program to be told what to do; stacks in a folder of their own
+TEST_DEPS += libpam-oath oathtool        # one-time codes
 TEST_DEPS += mandoc libxml2-utils shellcheck    # linters
 # To measure it.
 BENCH_DEPS := redis-server libhiredis-dev

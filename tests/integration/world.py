@@ -191,6 +191,10 @@ class Helper(Process):
             os.chown(self.socket, BROKER_UID, BROKER_UID)
         self.socket.chmod(0o600)
 
+    def children(self):
+        """The helper processes: those that wait and those at work."""
+        return [int(pid) for pid in pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
 
 class Broker(Process):
     """websessd. Its private socket is held here, as systemd does: it stays open when the broker ends."""
