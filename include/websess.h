@@ -337,6 +337,10 @@ int websess_options_host(websess_options *o, const char *host);
 int websess_options_replace_token(websess_options *o, const char *token, size_t len);
 int websess_options_keep_attribute(websess_options *o, const char *key);
 
+/* For a conversation: authenticate the user of this token's session again. It keeps its id, gets a fresh token, and is
+ * worth more afterwards. Of the other options only remote_host, user_agent and host go with it. */
+int websess_options_token(websess_options *o, const char *token, size_t len);
+
 /* Shorter times than the policy's; they are never made longer. remember ("stay signed in") asks for its RememberSec. */
 int websess_options_idle_usec(websess_options *o, uint64_t usec);
 int websess_options_lifetime_usec(websess_options *o, uint64_t usec);
@@ -365,6 +369,75 @@ int websess_options_auth_time(websess_options *o, uint64_t realtime_usec);
  */
 int websess_login(websess *w, const char *user, const char *secret, size_t secret_len, const websess_options *o,
                   websess_session *s);
+
+/*
+ * Logging in by rounds: whatever PAM says and asks, in any number of rounds, is shown to the person and answered. That
+ * is how one-time codes, expired passwords and authenticating again work. The simple way blocks:
+ *
+ *      static int ask(void *userdata, websess_conversation *c) {
+ *              for (size_t i = 0; i < websess_conversation_message_count(c); i++) {
+ *                      text = websess_conversation_message(c, i, &style);
+ *                      show it; where style is WEBSESS_ASK or WEBSESS_ASK_SECRET:
+ *                      websess_conversation_answer(c, i, answer, strlen(answer));
+ *              }
+ *              return 0;
+ *      }
+ *      r = websess_login_ask(w, user, NULL, ask, NULL, s);
+ *
+ * An event loop, or a web daemon whose answers come with other requests, keeps the conversation and goes step by step:
+ * begin; then poll _fd() for _events() and call _process() until the state is no longer WAITING; at PROMPT show and
+ * answer, then _continue(); at DONE the session value of that _process() holds the session, its token and its
+ * Set-Cookie value. A conversation lives as long as its connection, and two minutes at most unless the policy says
+ * otherwise.
+ */
+typedef struct websess_conversation websess_conversation;
+
+enum {
+        WEBSESS_CONVERSATION_WAITING = 0,       /* for the broker */
+        WEBSESS_CONVERSATION_PROMPT = 1,        /* for the person */
+        WEBSESS_CONVERSATION_DONE = 2,
+        WEBSESS_CONVERSATION_ENDED = 3          /* without a session */
+};
+
+enum {
+        WEBSESS_ASK_SECRET = 1,                 /* the answer is not to be shown */
+        WEBSESS_ASK = 2,
+        WEBSESS_SAY_ERROR = 3,
+        WEBSESS_SAY = 4
+};
+
+/* Begin; does not wait. user may be "" with websess_options_token(). o may be NULL, and need not outlive the call. */
+int websess_conversation_begin(websess_conversation **ret, websess *w, const char *user, const websess_options *o);
+
+/* Takes NULL, returns NULL. A conversation that is not done is ended; answers are wiped. */
+websess_conversation *websess_conversation_free(websess_conversation *c);
+
+int websess_conversation_state(const websess_conversation *c);
+
+/* At PROMPT: what is said and asked. Text may hold control characters; message() is NULL behind the last. ret_style may
+ * be NULL. */
+size_t websess_conversation_message_count(const websess_conversation *c);
+const char *websess_conversation_message(const websess_conversation *c, size_t i, uint32_t *ret_style);
+
+/* Answer message i, which asks; 0–512 bytes, copied, and wiped when they are sent. What is not answered is "". */
+int websess_conversation_answer(websess_conversation *c, size_t i, const char *text, size_t len);
+
+/* Send the answers; does not wait. */
+int websess_conversation_continue(websess_conversation *c);
+
+/* For poll(): the descriptor, and POLLIN and POLLOUT as they are wanted now. Or a negative errno. */
+int websess_conversation_fd(const websess_conversation *c);
+int websess_conversation_events(const websess_conversation *c);
+
+/* Do what can be done without waiting, or wait until the state is no longer WAITING. 0: look at the state. Else it has
+ * ended as websess_login() would: WEBSESS_E_AUTHENTICATION_FAILED when PAM said no. */
+int websess_conversation_process(websess_conversation *c, websess_session *s);
+int websess_conversation_wait(websess_conversation *c, websess_session *s);
+
+/* The whole of it, with a callback for each round; what it returns other than 0 gives up, and is returned. */
+typedef int (*websess_ask_fn)(void *userdata, websess_conversation *c);
+int websess_login_ask(websess *w, const char *user, const websess_options *o, websess_ask_fn ask, void *userdata,
+                      websess_session *s);
 
 /* Begin a session for a user who was authenticated elsewhere; roles and attributes as the options say. Needs the Create
  * right. user "" (or NULL) makes a visitor's session where the service allows them. */

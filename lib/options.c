@@ -95,6 +95,13 @@ int websess_options_replace_token(websess_options *o, const char *token, size_t 
         return set_text(o, OPTION_REPLACE_TOKEN, text.data, validate_token_text);
 }
 
+int websess_options_token(websess_options *o, const char *token, size_t len) {
+        _cleanup_(token_text_done) TokenText text = {};
+        int r = client_token_text(&text, token, len);
+
+        return r != 0 ? r : set_text(o, OPTION_TOKEN, text.data, validate_token_text);
+}
+
 static int add(TextList *l, size_t max, const char *what, const char *text, int (*check)(Slice, Fault *)) {
         Fault f = {};
         char *copy;
@@ -198,6 +205,7 @@ static int append_texts(sd_bus_message *m, const websess_options *o) {
                 { OPTION_USER_AGENT, "UserAgent" },
                 { OPTION_HOST, "Host" },
                 { OPTION_REPLACE_TOKEN, "ReplaceToken" },
+                { OPTION_TOKEN, "Token" },
         };
         int r = 0;
 

@@ -12,6 +12,7 @@ enum {
         OPTION_HOST,
         OPTION_REPLACE_TOKEN,
         OPTION_REQUEST_ID,
+        OPTION_TOKEN,
         _OPTION_TEXTS,
 };
 

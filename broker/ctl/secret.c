@@ -64,17 +64,23 @@ static int write_all(int fd, const char *text) {
         return 0;
 }
 
-static int echo_off(int tty, const struct termios *before) {
+typedef struct Question {
+        const char *prompt;
+        bool echo;
+} Question;
+
+static int echo_set(int tty, const struct termios *before, bool echo) {
         struct termios quiet = *before;
 
-        quiet.c_lflag &= ~(tcflag_t) (ECHO | ECHOE | ECHOK);
-        quiet.c_lflag |= ECHONL | ICANON | ISIG;
+        if (!echo)
+                quiet.c_lflag &= ~(tcflag_t) (ECHO | ECHOE | ECHOK);
+        quiet.c_lflag |= (echo ? ECHO | ECHOE | ECHOK : ECHONL) | ICANON | ISIG;
         return tcsetattr(tty, TCSAFLUSH, &quiet) < 0 ? -errno : 0;
 }
 
 /* Let a signal that came while echo was off do what it does, with the terminal as it was. After a stop, and where it is
  * ignored, ask again. */
-static int signal_obey(int tty, const struct termios *before, int number, const char *prompt) {
+static int signal_obey(int tty, const struct termios *before, int number, const Question *q) {
         sigset_t one;
 
         tcsetattr(tty, TCSAFLUSH, before);
@@ -85,11 +91,11 @@ static int signal_obey(int tty, const struct termios *before, int number, const 
         sigprocmask(SIG_UNBLOCK, &one, NULL);
         /* Still here: the signal is ignored, or it stopped us and somebody let us go on. */
         sigprocmask(SIG_BLOCK, &one, NULL);
-        (void) write_all(tty, prompt);
-        return echo_off(tty, before);
+        (void) write_all(tty, q->prompt);
+        return echo_set(tty, before, q->echo);
 }
 
-static int line_wait(int tty, int signals, const struct termios *before, const char *prompt) {
+static int line_wait(int tty, int signals, const struct termios *before, const Question *q) {
         for (;;) {
                 struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = tty, .events = POLLIN } };
                 struct signalfd_siginfo info;
@@ -104,29 +110,31 @@ static int line_wait(int tty, int signals, const struct termios *before, const c
                         return 0;
                 if (read(signals, &info, sizeof(info)) != sizeof(info))
                         return -EIO;
-                r = signal_obey(tty, before, (int) info.ssi_signo, prompt);
+                r = signal_obey(tty, before, (int) info.ssi_signo, q);
                 if (r < 0)
                         return r;
         }
 }
 
 /* A terminal in line mode hands out one line at a read; it cannot be longer than the kernel's 4095 bytes. */
-static int line_read(Secret *s, int tty, int signals, const struct termios *before, const char *prompt) {
+static int line_read(Secret *s, int tty, int signals, const struct termios *before, const Question *q) {
         ssize_t n;
         int r;
 
-        r = line_wait(tty, signals, before, prompt);
+        r = line_wait(tty, signals, before, q);
         if (r < 0)
                 return r;
         n = read(tty, s->data, SECRET_MAX);
         if (n < 0)
                 return -errno;
+        if (n == 0)
+                return -ENODATA;        /* the end of the input: somebody has given up */
         s->size = (size_t) n;
         secret_chomp(s);
-        return s->size > 0 ? 0 : -ENODATA;
+        return 0;
 }
 
-static int secret_ask(Secret *s, int tty, const char *prompt) {
+static int secret_ask(Secret *s, int tty, const Question *q) {
         _cleanup_close_ int signals = -EBADF;
         struct termios before;
         sigset_t mask, old;
@@ -142,11 +150,11 @@ static int secret_ask(Secret *s, int tty, const char *prompt) {
                 return -errno;
         sigprocmask(SIG_BLOCK, &mask, &old);
 
-        r = write_all(tty, prompt);
+        r = write_all(tty, q->prompt);
         if (r >= 0)
-                r = echo_off(tty, &before);
+                r = echo_set(tty, &before, q->echo);
         if (r >= 0)
-                r = line_read(s, tty, signals, &before, prompt);
+                r = line_read(s, tty, signals, &before, q);
         tcsetattr(tty, TCSAFLUSH, &before);
         sigprocmask(SIG_SETMASK, &old, NULL);
         return r;
@@ -154,12 +162,31 @@ static int secret_ask(Secret *s, int tty, const char *prompt) {
 
 int secret_read(Secret *s, const char *prompt) {
         _cleanup_close_ int tty = -EBADF;
+        int r;
 
         s->size = 0;
         if (!isatty(STDIN_FILENO))
                 return secret_read_fd(s, STDIN_FILENO);
         tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-        return secret_ask(s, tty >= 0 ? tty : STDIN_FILENO, prompt);
+        r = secret_ask(s, tty >= 0 ? tty : STDIN_FILENO, &(Question) { .prompt = prompt });
+        return r == 0 && s->size == 0 ? -ENODATA : r;
+}
+
+int secret_ask_line(Secret *s, const char *prompt, bool echo) {
+        _cleanup_close_ int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+        s->size = 0;
+        return tty < 0 ? -ENOTTY : secret_ask(s, tty, &(Question) { .prompt = prompt, .echo = echo });
+}
+
+int secret_say(const char *line) {
+        _cleanup_close_ int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+        int r;
+
+        if (tty < 0)
+                return -ENOTTY;
+        r = write_all(tty, line);
+        return r < 0 ? r : write_all(tty, "\n");
 }
 
 static int base64url_value(char c) {

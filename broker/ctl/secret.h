@@ -19,6 +19,13 @@ typedef struct Secret {
  */
 int secret_read(Secret *s, const char *prompt);
 
+/* Ask one question on the terminal, its answer shown or not; it may be empty. -ENODATA at the end
+ * of the input, -ENOTTY where there is no terminal. */
+int secret_ask_line(Secret *s, const char *prompt, bool echo);
+
+/* Show a line on the terminal. */
+int secret_say(const char *line);
+
 /* The same from a descriptor that is no terminal. */
 int secret_read_fd(Secret *s, int fd);
 

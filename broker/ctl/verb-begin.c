@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Verbs that make a token: login, create, rotate. It goes to standard output, for a pipe rather than for eyes. */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "cmdline.h"
 #include "say.h"
 #include "span.h"
+#include "text.h"
 #include "verbs.h"
 #include "view.h"
 
@@ -87,21 +91,54 @@ static int token_show(const Ctl *c, const websess_session *s, int r) {
         return r < 0 ? say_errno(NULL, r) : CTL_EXIT_OK;
 }
 
+/* One round of PAM's on the terminal. What PAM says comes from elsewhere: a terminal must not obey it. */
+static int ask_round(void *userdata, websess_conversation *talk) {
+        const char *text;
+        uint32_t style;
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && (text = websess_conversation_message(talk, i, &style)); i++) {
+                _cleanup_free_ char *shown = text_escape(text, strlen(text));
+                _cleanup_(secret_wipe) Secret answer = { .size = 0 };
+
+                if (!shown)
+                        return -ENOMEM;
+                if (style != WEBSESS_ASK && style != WEBSESS_ASK_SECRET) {
+                        r = secret_say(shown);
+                        continue;
+                }
+                r = secret_ask_line(&answer, shown, style == WEBSESS_ASK);
+                if (r == 0)
+                        r = websess_conversation_answer(talk, i, answer.data, answer.size);
+        }
+        return r;
+}
+
+/* At a terminal PAM may ask what it wants; what comes from a pipe is one password. */
+static int login(const Ctl *c, websess *w, const websess_options *o, websess_session *s) {
+        _cleanup_(secret_wipe) Secret secret = { .size = 0 };
+        int r;
+
+        if (isatty(STDIN_FILENO)) {
+                r = websess_login_ask(w, c->args.items[1], o, ask_round, NULL, s);
+                return r == -ENODATA ? say_usage("Nothing came from the terminal") : token_show(c, s, r);
+        }
+        r = verb_secret(&secret, "Password");
+        if (r != CTL_EXIT_OK)
+                return r;
+        return token_show(c, s, websess_login(w, c->args.items[1], secret.data, secret.size, o, s));
+}
+
 int verb_login(Ctl *c) {
         _cleanup_(websess_closep) websess *w = NULL;
         _cleanup_(websess_session_freep) websess_session *s = NULL;
         _cleanup_(websess_options_freep) websess_options *o = NULL;
-        _cleanup_(secret_wipe) Secret secret;
         int r;
 
         r = options_make(c, &o);
         if (r == CTL_EXIT_OK)
                 r = verb_open_session(c, c->args.items[0], LOGIN_TIMEOUT_USEC, &w, &s);
-        if (r == CTL_EXIT_OK)
-                r = verb_secret(&secret, "Password");
-        if (r != CTL_EXIT_OK)
-                return r;
-        return token_show(c, s, websess_login(w, c->args.items[1], secret.data, secret.size, o, s));
+        return r == CTL_EXIT_OK ? login(c, w, o, s) : r;
 }
 
 int verb_create(Ctl *c) {

@@ -18,6 +18,7 @@ P, S, Z = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t
 U32, U64, I64, I = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64, ctypes.c_int
 PP, PS, PZ, PU32, PU64 = (ctypes.POINTER(t) for t in (P, S, Z, U32, U64))
 WATCH = ctypes.CFUNCTYPE(None, P, I, S, S, S, S)
+ASK = ctypes.CFUNCTYPE(I, P, P)
 
 so = ctypes.CDLL(str(BUILD / "libwebsess.so"))
 
@@ -63,6 +64,12 @@ PROTOTYPES = {
     "websess_backup": (I, [P, I]),
     "websess_list_new": (I, [PP]), "websess_list_free": (P, [P]), "websess_list_next": (I, [P, P, P]),
     "websess_list_cursor": (S, [P]), "websess_list_limit": (I, [P, U64]),
+    "websess_conversation_begin": (I, [PP, P, S, P]), "websess_conversation_free": (P, [P]), "websess_conversation_state": (I, [P]),
+    "websess_conversation_message_count": (Z, [P]), "websess_conversation_message": (S, [P, Z, PU32]),
+    "websess_conversation_answer": (I, [P, Z, S, Z]), "websess_conversation_continue": (I, [P]),
+    "websess_conversation_fd": (I, [P]), "websess_conversation_events": (I, [P]),
+    "websess_conversation_process": (I, [P, P]), "websess_conversation_wait": (I, [P, P]),
+    "websess_login_ask": (I, [P, S, P, ASK, P, P]), "websess_options_token": (I, [P, S, Z]),
     "websess_watch": (I, [P, WATCH, P]), "websess_fd": (I, [P]), "websess_dispatch": (I, [P]),
 }
 for _name in ("id", "service", "user", "role", "remote_host", "user_agent", "creator_unit", "token", "set_cookie"):
@@ -405,3 +412,66 @@ class Library:
 
     def dispatch(self):
         check(so.websess_dispatch(self.pointer))
+
+
+def read_messages(conversation):
+    result, style = [], U32()
+    for i in range(so.websess_conversation_message_count(conversation)):
+        text = so.websess_conversation_message(conversation, i, ctypes.byref(style))
+        result.append((style.value, text.decode()))
+    return result
+
+
+class Conversation:
+    """A websess_conversation, step by step."""
+
+    def __init__(self, lib, user):
+        self.session, self.pointer = Session(lib), P()
+        check(so.websess_conversation_begin(ctypes.byref(self.pointer), lib.pointer, user.encode(), None))
+
+    state = property(lambda self: so.websess_conversation_state(self.pointer))
+    fd = property(lambda self: so.websess_conversation_fd(self.pointer))
+    events = property(lambda self: so.websess_conversation_events(self.pointer))
+    messages = property(lambda self: read_messages(self.pointer))
+
+    def process(self):
+        check(so.websess_conversation_process(self.pointer, self.session.pointer))
+        return self.state
+
+    def answer(self, i, text):
+        check(so.websess_conversation_answer(self.pointer, i, text, len(text)))
+
+    def go(self, *answers):
+        for i, text in enumerate(answers):
+            self.answer(i, text.encode())
+        check(so.websess_conversation_continue(self.pointer))
+
+    def free(self):
+        self.pointer = so.websess_conversation_free(self.pointer)
+
+
+def login_ask(lib, user, ask, token=None):
+    """ask(messages) gives the answers, one for each message, or None to give up."""
+    session, options = Session(lib), P()
+
+    def asked(_, conversation):
+        messages = read_messages(conversation)
+        answers = ask(messages)
+        if answers is None:
+            return -125
+        for i, (style, _) in enumerate(messages):
+            if style <= 2:
+                check(so.websess_conversation_answer(conversation, i, answers[i].encode(), len(answers[i].encode())))
+        return 0
+
+    check(so.websess_options_new(ctypes.byref(options)))
+    try:
+        if token:
+            check(so.websess_options_token(options, token.encode(), len(token)))
+        check(so.websess_login_ask(lib.pointer, user.encode(), options, ASK(asked), None, session.pointer))
+    finally:
+        so.websess_options_free(options)
+    return session
+
+
+Library.login_ask = login_ask

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from ctl import AUTHENTICATION_FAILED, Ctl, cmdline
+from conversation import stack
 from world import wait_until
 
 PASSWORD = "correct horse"
@@ -183,3 +184,15 @@ def test_a_pager_that_is_left_early_is_no_error(terminal, private):
     t = terminal("list", env={"PAGER": "head -n1"})
     assert t.wait() == 0
     assert t.output.startswith(b"ID ") and t.output.count(b"\n") == 1
+
+
+def test_login_asks_what_PAM_asks(terminal, place):
+    """Rounds, what is said, and an answer that is shown; what PAM says cannot command the terminal."""
+    stack(place, "websess", "[secret:Password: =geheim]", "[info:Now\x1b[31mred]", "[ask:Code: =12]")
+    login = asked(terminal, "--quiet", "login", "default", "bob")
+    login.send(b"geheim\n")
+    login.expect(b"Now\\x1b[31mred")
+    login.expect(b"Code: ")
+    assert login.echo
+    login.send(b"12\n")
+    assert login.wait() == 0
