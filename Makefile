@@ -186,6 +186,7 @@ TEST_DEPS += python3-pytest python3-dasbus      # integration tests, with a D-Bu
 TEST_DEPS += dbus systemd-sysv systemd-container login passwd   # system tests: a machine that boots
 TEST_DEPS += pamtester libpam-wrapper   # a PAM program to be told what to do; stacks in a folder of their own
 TEST_DEPS += libpam-oath oathtool        # one-time codes
+TEST_DEPS += spin             # the model of the map's protocol
 TEST_DEPS += mandoc libxml2-utils shellcheck    # linters
 # To measure it.
 BENCH_DEPS := redis-server libhiredis-dev
@@ -223,7 +224,7 @@ test: deps-test
 	@BUILD=$(BUILD) tests/run
 
 # One kind of tests alone; integration and system take pytest's arguments as ARGS='-k S10'.
-unit sanitized check integration system: all test-programs
+unit sanitized threads model check integration system: all test-programs
 	@BUILD=$(BUILD) tests/run $@ $(ARGS)
 
 bench: deps-bench
@@ -322,10 +323,10 @@ clean:
 help:
 	@sed -n '1,2d; /^#/!q; s/^# \{0,1\}//p' Makefile
 	@echo
-	@echo "Targets: all deps demo test | unit sanitized check integration system bench selinux | install uninstall clean"
+	@echo "Targets: all deps demo test | unit sanitized threads model check integration system bench selinux | install uninstall clean"
 
 FORCE:
-.PHONY: all unit-programs test-programs bench-programs deps deps-demo deps-test deps-bench demo test unit sanitized check \
+.PHONY: all unit-programs test-programs bench-programs deps deps-demo deps-test deps-bench demo test unit sanitized threads model check \
 	integration system bench selinux install uninstall clean help FORCE
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

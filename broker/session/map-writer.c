@@ -68,7 +68,7 @@ static void set_text(MapText *t, Slice s) {
                 memcpy(t->text, s.data, t->size);
 }
 
-static int make_memory(Map *m) {
+static int make_memory(Map *m, bool own_readers) {
         void *p;
         int r;
 
@@ -89,8 +89,7 @@ static int make_memory(Map *m) {
                 return r;
         }
         m->header = p;
-        /* A reader in the broker's own uid could open it for writing all the same: no new writable mapping from now on. */
-        if (fcntl(m->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0)
+        if (fcntl(m->fd, F_ADD_SEALS, F_SEAL_SEAL | (own_readers ? F_SEAL_FUTURE_WRITE : 0)) < 0)
                 return -errno;
         (void) madvise(p, m->size, MADV_DONTDUMP);
         (void) mlock(p, MAP_HEADER_SIZE);
@@ -117,28 +116,28 @@ static void fill_header(Map *m, const MapFacts *f, uint64_t generation) {
         memcpy(h->roles, f->roles, f->roles_size);
 }
 
-int map_new(Map **ret, Lifeline *lifeline, const MapFacts *facts, uint64_t generation, uint32_t n_buckets, uint32_t n_cells) {
+int map_new(Map **ret, Lifeline *lifeline, const MapFacts *facts, uint64_t generation, const MapSize *size) {
         _cleanup_(map_freep) Map *m = calloc(1, sizeof(*m));
-        size_t buckets = round_up((size_t) n_buckets * sizeof(MapBucket));
+        size_t buckets = round_up((size_t) size->n_buckets * sizeof(MapBucket));
         int r;
 
         if (!m)
                 return -ENOMEM;
         m->lifeline = lifeline;
         m->fd = -EBADF;
-        m->n_buckets = n_buckets;
-        m->n_cells = n_cells;
+        m->n_buckets = size->n_buckets;
+        m->n_cells = size->n_cells;
         m->next_cell = 1;
         m->punched = MAP_HEADER_SIZE;
-        m->size = MAP_HEADER_SIZE + buckets + round_up((size_t) n_cells * MAP_CELL_SIZE);
+        m->size = MAP_HEADER_SIZE + buckets + round_up((size_t) m->n_cells * MAP_CELL_SIZE);
 
-        r = make_memory(m);
+        r = make_memory(m, size->own_readers);
         if (r < 0)
                 return r;
         m->buckets = (MapBucket *) (void *) ((char *) m->header + MAP_HEADER_SIZE);
         m->cells = (char *) m->buckets + buckets;
         fill_header(m, facts, generation);
-        for (uint32_t i = 0; i < n_buckets; i++)
+        for (uint32_t i = 0; i < m->n_buckets; i++)
                 atomic_store_explicit(&m->buckets[i].sequence, 2, memory_order_relaxed);
 
         *ret = TAKE_PTR(m);
@@ -168,7 +167,7 @@ void map_supersede(Map *m) {
         atomic_store_explicit(&m->header->state, MAP_SUPERSEDED, memory_order_seq_cst);
 }
 
-/* The header stays: it says what to do. */
+/* The header stays: it says what to do. With F_SEAL_FUTURE_WRITE the kernel refuses, and the memory goes when the last reader has unmapped it. */
 bool map_punch(Map *m) {
         size_t end = MAP_HEADER_SIZE + round_up((size_t) m->n_buckets * sizeof(MapBucket)) + (size_t) (m->next_cell - 1) * MAP_CELL_SIZE;
         size_t n = end > m->punched ? end - m->punched : 0;
@@ -328,7 +327,7 @@ static uint32_t put_again(Map *m, MapBucket *b, const Ident *id, const void *rec
         return new;
 }
 
-const uint8_t *map_put(Map *m, const Ident *id, const void *record, size_t size, uint64_t last_seen, uint32_t *cell) {
+int map_put(Map *m, const Ident *id, const void *record, size_t size, uint64_t last_seen, uint32_t *cell, const uint8_t **ret) {
         bool stub = cells_for(size) > MAP_RUN_MAX;
         MapBucket *b = bucket_of(m, id);
         size_t kept = stub ? 0 : size;
@@ -336,9 +335,10 @@ const uint8_t *map_put(Map *m, const Ident *id, const void *record, size_t size,
 
         c = *cell ? put_again(m, b, id, record, kept, last_seen, *cell) : put_new(m, b, id, record, kept, last_seen);
         if (c == 0)
-                return NULL;
+                return -ENOSPC;
         *cell = c;
-        return stub ? NULL : (const uint8_t *) slot(m, c)->record;
+        *ret = stub ? NULL : (const uint8_t *) slot(m, c)->record;
+        return 0;
 }
 
 void map_unlink(Map *m, const Ident *id, uint32_t cell) {

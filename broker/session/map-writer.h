@@ -23,9 +23,15 @@ typedef struct MapFacts {
         char roles[MAP_ROLES_SIZE];
 } MapFacts;
 
-/* A map with room for about n_buckets sessions and for n_cells cells, of which only those in use cost memory. Sealed against growing, shrinking and
+/* Room for about n_buckets sessions and for n_cells cells, of which only those in use cost memory. Sealed against growing, shrinking and
  * further seals, mode 0400. It is not ready for readers before map_publish(). */
-int map_new(Map **ret, Lifeline *lifeline, const MapFacts *facts, uint64_t generation, uint32_t n_buckets, uint32_t n_cells);
+typedef struct MapSize {
+        uint32_t n_buckets, n_cells;
+        /* Some reader has the broker's own uid, so the mode does not keep him from opening the map for writing: no new writable mapping is allowed at all.
+         * The price is that the memory cannot be given back while readers have it mapped. */
+        bool own_readers;
+} MapSize;
+int map_new(Map **ret, Lifeline *lifeline, const MapFacts *facts, uint64_t generation, const MapSize *size);
 Map *map_free(Map *m);                  /* unmaps ours; readers keep theirs */
 
 void map_publish(Map *m);
@@ -34,10 +40,9 @@ bool map_punch(Map *m);                 /* give some memory of buckets and cells
 void map_set_flags(Map *m, uint32_t flags);
 int map_open(const Map *m);             /* a new descriptor, read-only for good */
 
-/* Put a record into the map. *cell is where it lies: 0 for a new session. Returns the record's place in the map, which is then where the
- * broker reads it too; NULL when the map is full (nothing was changed) . A record that is larger than a run gets a stub that says "ask the broker"
- * and also returns NULL, with *cell set. */
-const uint8_t *map_put(Map *m, const Ident *id, const void *record, size_t size, uint64_t last_seen, uint32_t *cell);
+/* Put a record into the map. *cell is where it lies: 0 for a new session. *ret: the record's place in the map, which is then where the broker reads it too; NULL
+ * for a record larger than a run, which got a stub that says "ask the broker". 0, or -ENOSPC: nothing was changed, so an older record of the session is still there. */
+int map_put(Map *m, const Ident *id, const void *record, size_t size, uint64_t last_seen, uint32_t *cell, const uint8_t **ret);
 /* Take it out of its chain: no reader finds it any more. Its bytes stay as they are until map_release(). */
 void map_unlink(Map *m, const Ident *id, uint32_t cell);
 void map_release(Map *m, uint32_t cell);        /* of an unlinked one: its cells may be used again */

@@ -30,6 +30,7 @@ struct Space {
         char *texts;                    /* the facts' slices point in here */
         uint64_t generation;
         bool incomplete;
+        bool own_readers;
         bool left_behind;               /* a session's record could not be moved out of the map before this one */
 };
 
@@ -70,7 +71,8 @@ static int make_map(Space *sp, uint32_t n_buckets, uint64_t n_cells, Map **ret) 
                 return -EOPNOTSUPP;
         if (n_buckets > BUCKETS_MAX)
                 n_buckets = BUCKETS_MAX;
-        return map_new(ret, sp->options.lifeline, &sp->facts, ++sp->generation, n_buckets, (uint32_t) (n_cells < max ? n_cells : max));
+        return map_new(ret, sp->options.lifeline, &sp->facts, ++sp->generation, &(MapSize) {
+                .n_buckets = n_buckets, .n_cells = (uint32_t) (n_cells < max ? n_cells : max), .own_readers = sp->own_readers });
 }
 
 /* A map that still holds a record of ours, or that cannot be remembered, keeps its memory for good. */
@@ -107,10 +109,11 @@ static void set_incomplete(Space *sp) {
 
 /* Fill the present map with a session that is somewhere else: on the heap, or in a map before this one. */
 static void move_in(Space *sp, Session *s) {
-        const uint8_t *p, *data = s->data;
+        const uint8_t *p = NULL, *data = s->data;
 
         s->cell = 0;
-        p = sp->map ? map_put(sp->map, &s->id, data, s->size, s->last_seen, &s->cell) : NULL;
+        if (sp->map)
+                (void) map_put(sp->map, &s->id, data, s->size, s->last_seen, &s->cell, &p);
         if (p) {
                 if (s->on_heap)
                         free((void *) (uintptr_t) data);
@@ -226,23 +229,23 @@ Space *space_free(Space *sp) {
 /* ---- sessions ---- */
 
 static const uint8_t *put(Space *sp, Session *s, const uint8_t *data, size_t size) {
-        uint32_t before = s->cell;
-        const uint8_t *p = map_put(sp->map, &s->id, data, size, s->last_seen, &s->cell);
+        const uint8_t *p = NULL;
 
-        if (p || s->cell != before || size > MAP_RUN_MAX * MAP_CELL_SIZE - MAP_SLOT_HEADER_SIZE)
+        if (map_put(sp->map, &s->id, data, size, s->last_seen, &s->cell, &p) == 0)
                 return p;
-        if (!may_grow(sp)) {
-                /* what the map still says of this session is out of date */
-                if (s->cell) {
-                        map_unlink(sp->map, &s->id, s->cell);
-                        map_release(sp->map, s->cell);
-                        s->cell = 0;
-                }
-                set_incomplete(sp);
-                return NULL;
+        if (may_grow(sp)) {
+                grow(sp);
+                if (!sp->map || map_put(sp->map, &s->id, data, size, s->last_seen, &s->cell, &p) == 0)
+                        return p;
         }
-        grow(sp);
-        return sp->map ? map_put(sp->map, &s->id, data, size, s->last_seen, &s->cell) : NULL;
+        /* What the map still says of this session is out of date. The flag comes first: to a reader the session must not be missing for a moment. */
+        set_incomplete(sp);
+        if (s->cell) {
+                map_unlink(sp->map, &s->id, s->cell);
+                map_release(sp->map, s->cell);
+                s->cell = 0;
+        }
+        return NULL;
 }
 
 void space_put(Space *sp, Session *s, uint8_t *data, size_t size) {
@@ -288,7 +291,14 @@ void space_touch(Space *sp, const Session *s) {
                 map_touch(sp->map, s->cell, s->last_seen);
 }
 
-int space_open(const Space *sp) {
+int space_open(Space *sp, bool own, uint64_t now) {
+        uint32_t n;
+
+        if (own && sp->map && !sp->own_readers) {
+                sp->own_readers = true;
+                n = map_n_buckets(sp->map);
+                replace_map(sp, n, cells_wanted(sp, n), now);
+        }
         return sp->map ? map_open(sp->map) : -EOPNOTSUPP;
 }
 

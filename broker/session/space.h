@@ -40,7 +40,8 @@ uint64_t space_next_collection(const Space *sp);
 /* Give back some of the memory of maps that were superseded. */
 void space_collect(Space *sp, uint64_t now_boottime);
 
-int space_open(const Space *sp);        /* a new read-only descriptor of the map; -EOPNOTSUPP when there is none */
+/* A new read-only descriptor of the map; -EOPNOTSUPP when there is none. own: for a process of the broker's own uid (see MapSize). */
+int space_open(Space *sp, bool own, uint64_t now_boottime);
 
 typedef struct SpaceStatus {
         uint64_t sessions, bytes, generation;
