@@ -56,7 +56,9 @@ static int find(const LookUp *l, const Token *token, Record *ret) {
 static void touch(const LookUp *l, Record *r) {
         uint64_t interval = l->view->touch_usec < r->idle_usec / 4 ? l->view->touch_usec : r->idle_usec / 4;
 
-        if (!(l->need->flags & NEED_NO_TOUCH))
+        if (l->need->flags & NEED_NO_TOUCH)
+                r->last_seen = touch_last_seen(l->handle, &r->id, r->last_seen, l->now, interval);
+        else
                 r->last_seen = touch_session(l->handle, &r->id, r->last_seen, l->now, interval, r->idle_usec);
 }
 

@@ -135,6 +135,12 @@ uint64_t touch_session(websess *w, const Ident *id, uint64_t last_seen, uint64_t
         return when > last_seen ? when : last_seen;
 }
 
+uint64_t touch_last_seen(const websess *w, const Ident *id, uint64_t last_seen, uint64_t now, uint64_t interval) {
+        uint64_t when;
+
+        return touches_know(&w->toucher.table, id, now, interval, &when) && when > last_seen ? when : last_seen;
+}
+
 void touch_done(Toucher *t) {
         conn_free(atomic_exchange(&t->conn, NULL));
 }

@@ -28,4 +28,6 @@ uint64_t touch_session(websess *w, const Ident *id, uint64_t last_seen, uint64_t
 void touch_flush(websess *w, uint64_t now);
 /* Send what waits. */
 void touch_flush_now(websess *w);
+/* What this handle knows of it: a touch on its way counts, so that a caller never sees last_seen go back. */
+uint64_t touch_last_seen(const websess *w, const Ident *id, uint64_t last_seen, uint64_t now, uint64_t interval);
 void touch_done(Toucher *t);

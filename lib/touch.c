@@ -45,7 +45,7 @@ static bool put(Touches *t, Touch *p, const uint64_t id[static 2], uint64_t now)
         return true;
 }
 
-TouchAnswer touches_add(Touches *t, const Ident *id, uint64_t now, uint64_t interval, uint64_t *when) {
+bool touches_know(const Touches *t, const Ident *id, uint64_t now, uint64_t interval, uint64_t *when) {
         uint64_t words[2];
         size_t first;
 
@@ -53,7 +53,18 @@ TouchAnswer touches_add(Touches *t, const Ident *id, uint64_t now, uint64_t inte
         first = first_place(words);
         for (size_t i = 0; i < PROBES; i++)
                 if (holds(&t->touches[(first + i) % TOUCHES_MAX], words, now, interval, when))
-                        return TOUCH_KNOWN;
+                        return true;
+        return false;
+}
+
+TouchAnswer touches_add(Touches *t, const Ident *id, uint64_t now, uint64_t interval, uint64_t *when) {
+        uint64_t words[2];
+        size_t first;
+
+        if (touches_know(t, id, now, interval, when))
+                return TOUCH_KNOWN;
+        words_of(id, words);
+        first = first_place(words);
         *when = now;
         for (size_t i = 0; i < PROBES; i++)
                 if (put(t, &t->touches[(first + i) % TOUCHES_MAX], words, now))

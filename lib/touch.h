@@ -35,6 +35,9 @@ typedef enum TouchAnswer {
 /* *when: when the session was put in, now or before. */
 TouchAnswer touches_add(Touches *t, const Ident *id, uint64_t now, uint64_t interval, uint64_t *when);
 
+/* Was the session put in less than interval ago? Then *when says when. */
+bool touches_know(const Touches *t, const Ident *id, uint64_t now, uint64_t interval, uint64_t *when);
+
 /* Take out up to max of those that wait. */
 size_t touches_take(Touches *t, Ident *out, size_t max);
 
