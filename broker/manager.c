@@ -249,9 +249,11 @@ static int finish(Manager *m) {
         api_cancel_logins(m);
         sweep_write_touches(m->sweep);
         write_mark(m);
-        do
+        do {
                 store_drain(m->store);
-        while (m->table->n_changes > 0 && !store_is_dead(m->store));    /* a failed revocation is tried once more */
+                while (change_go_on(m->table))
+                        ;
+        } while (m->table->n_changes > 0 && !store_is_dead(m->store));    /* a failed revocation is tried once more */
         (void) bus_flush(m->bus, FLUSH_USEC);
         log_event(LOG_EVENT_STOPPING, LOG_INFO, LOG_NO_FIELDS, "Stopped with %llu sessions", (unsigned long long) m->table->n_visible);
         return sd_event_exit(m->event, 0);
@@ -457,6 +459,8 @@ Manager *manager_free(Manager *m) {
         sd_event_source_disable_unref(m->store_mark_source);
         sd_event_source_disable_unref(m->clock_source);
         sd_event_source_disable_unref(m->drain_source);
+        while (m->table && change_go_on(m->table))
+                ;
         if (m->bus)
                 api_cancel_logins(m);
         sweep_free(m->sweep);

@@ -8,6 +8,9 @@
 
 #include "cleanup.h"
 
+/* A revocation of more sessions than this is made visible and announced in slices, so that other callers have their turns. */
+#define SLICE 256u
+
 typedef enum EffectType { EFFECT_INSERT, EFFECT_REPLACE, EFFECT_REMOVE } EffectType;
 
 typedef struct Effect {
@@ -16,15 +19,19 @@ typedef struct Effect {
         Session *session;
         uint8_t *data;          /* staged record: ours until it is committed */
         size_t size;
+        uint8_t *below;         /* what was the session's newest staged record before, borrowed; only until the change is submitted */
+        uint32_t below_size;
         bool applied;
 } Effect;
 
 struct Change {
+        STAILQ_ENTRY(Change) link;      /* in Table.finishing: committed, and too long to be finished in one go */
         Table *table;
         StoreChange *store;
         Effect *effects;
         size_t n_effects, n_allocated;
-        bool retried;
+        size_t n_applied, n_announced;
+        bool submitted, retried;
         ChangeDone done;
         void *userdata;
 };
@@ -98,6 +105,12 @@ static void set_staged(Session *s, uint8_t *data, size_t size) {
         s->staged_size = (uint32_t) size;
 }
 
+/* Put a staged record on top of whatever is staged on the session already. */
+static void add_record(Change *c, EffectType type, Session *s, uint8_t *data, size_t size) {
+        add(c, (Effect) { .type = type, .session = s, .data = data, .size = size, .below = s->staged, .below_size = s->staged_size });
+        set_staged(s, data, size);
+}
+
 int change_insert(Change *c, const Record *r, Session **ret) {
         _cleanup_free_ uint8_t *data = NULL;
         Session *s;
@@ -114,8 +127,7 @@ int change_insert(Change *c, const Record *r, Session **ret) {
         if (k < 0)
                 return k;
 
-        set_staged(s, data, size);
-        add(c, (Effect) { .type = EFFECT_INSERT, .session = s, .data = TAKE_PTR(data), .size = size });
+        add_record(c, EFFECT_INSERT, s, TAKE_PTR(data), size);
         *ret = s;
         return 0;
 }
@@ -134,8 +146,7 @@ int change_replace(Change *c, Session *s, const Record *r) {
         if (k < 0)
                 return k;
 
-        set_staged(s, data, size);
-        add(c, (Effect) { .type = EFFECT_REPLACE, .session = s, .data = TAKE_PTR(data), .size = size });
+        add_record(c, EFFECT_REPLACE, s, TAKE_PTR(data), size);
         return 0;
 }
 
@@ -185,10 +196,11 @@ static void release(Effect *e) {
         free(e->data);
 }
 
-/* Nothing staged on this session will ever be committed: newer changes failed, or will, with this one. */
-static void take_back(Table *t, Effect *e) {
-        if (e->session->staged == e->data)
-                set_staged(e->session, NULL, 0);
+/* A change that was never submitted leaves what had been staged before it. One that failed leaves nothing: what is newer failed, or will, with
+ * it, and so did what is older. */
+static void take_back(Table *t, Effect *e, bool submitted) {
+        if (e->data && e->session->staged == e->data)
+                set_staged(e->session, submitted ? NULL : e->below, submitted ? 0 : e->below_size);
         if (e->type == EFFECT_INSERT)
                 table_remove(t, e->session);
         release(e);
@@ -199,7 +211,7 @@ Change *change_free(Change *c) {
                 return NULL;
 
         while (c->n_effects > 0)
-                take_back(c->table, &c->effects[--c->n_effects]);
+                take_back(c->table, &c->effects[--c->n_effects], c->submitted);
         store_change_free(c->store);
         free(c->effects);
         free(c);
@@ -209,6 +221,7 @@ Change *change_free(Change *c) {
 static void finished(StoreChange *store, int result, void *userdata);
 
 static void submit(Change *c) {
+        c->submitted = true;
         c->table->n_changes++;
         store_submit(c->table->store, TAKE_PTR(c->store), finished, c);
 }
@@ -234,13 +247,35 @@ static void answer(Change *c, int result) {
                 c->done(result, c->userdata);
 }
 
-/* The order is the promise: safe on disk, visible to all, answered, announced. */
+/* At most n effects further; true when that was all. The order is the promise: safe on disk, visible to all, answered, announced. */
+static bool finish(Change *c, size_t n) {
+        Table *t = c->table;
+
+        if (c->n_applied < c->n_effects || c->n_effects == 0) {
+                for (; c->n_applied < c->n_effects && n > 0; n--)
+                        apply(t, &c->effects[c->n_applied++]);
+                if (c->n_applied < c->n_effects)
+                        return false;
+                answer(c, 0);
+        }
+        for (; c->n_announced < c->n_effects && n > 0; n--) {
+                announce(t, &c->effects[c->n_announced]);
+                release(&c->effects[c->n_announced++]);
+        }
+        if (c->n_announced < c->n_effects)
+                return false;
+        t->n_changes--;
+        c->n_effects = 0;
+        change_free(c);
+        return true;
+}
+
 static void finished(StoreChange *store, int result, void *userdata) {
         Change *c = userdata;
         Table *t = c->table;
 
-        t->n_changes--;
         if (result < 0) {
+                t->n_changes--;
                 t->events.failed(t->userdata, result);
                 if (retry(c, store_change_is_revocation(store)))
                         return;
@@ -249,15 +284,26 @@ static void finished(StoreChange *store, int result, void *userdata) {
                 return;
         }
 
-        for (size_t i = 0; i < c->n_effects; i++)
-                apply(t, &c->effects[i]);
-        answer(c, 0);
-        for (size_t i = 0; i < c->n_effects; i++) {
-                announce(t, &c->effects[i]);
-                release(&c->effects[i]);
-        }
-        c->n_effects = 0;
-        change_free(c);
+        /* Sessions on their way out take no other change, so that nothing can overtake these slices but another removal. */
+        if (c->n_effects > SLICE && store_change_is_revocation(store))
+                STAILQ_INSERT_TAIL(&t->finishing, c, link);
+        else
+                (void) finish(c, SIZE_MAX);
+}
+
+bool change_go_on(Table *t) {
+        Change *c = STAILQ_FIRST(&t->finishing);
+
+        if (!c)
+                return false;
+        /* Between two slices its map may be given up, and the record is still to be announced. */
+        for (size_t i = c->n_applied; i < c->n_effects && i < c->n_applied + SLICE; i++)
+                if (session_visible(c->effects[i].session))
+                        space_move_out(c->effects[i].session);
+        STAILQ_REMOVE_HEAD(&t->finishing, link);
+        if (!finish(c, SLICE))
+                STAILQ_INSERT_HEAD(&t->finishing, c, link);
+        return !STAILQ_EMPTY(&t->finishing);
 }
 
 void change_submit(Change *c, ChangeDone done, void *userdata) {

@@ -28,5 +28,9 @@ int change_replace(Change *c, Session *s, const Record *r);
 /* Stage the end of a session; fine when that is staged already (the change then waits for it). */
 int change_remove(Change *c, Session *s, Reason reason);
 
+/* Do a bounded part of what long revocations still need to become visible and be announced, after their commit. True: there is more to do. To be
+ * called from the event loop again and again. */
+bool change_go_on(Table *t);
+
 /* Commit. The change is the table's from here on. An empty change is answered when everything staged before it is. */
 void change_submit(Change *c, ChangeDone done, void *userdata);

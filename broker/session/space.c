@@ -276,6 +276,11 @@ void space_hide(Space *sp, Session *s) {
         }
 }
 
+void space_move_out(Session *s) {
+        if (s->data && !s->on_heap)
+                (void) to_heap(s);
+}
+
 /* A map that was replaced since the session was hidden took the session's cells with it. */
 void space_drop(Space *sp, Session *s) {
         if (s->on_heap)

@@ -29,6 +29,8 @@ Space *space_free(Space *sp);           /* its sessions are gone already */
 void space_put(Space *sp, Session *s, uint8_t *data, size_t size);
 /* No reader finds the session any more; the broker can still read its record. */
 void space_hide(Space *sp, Session *s);
+/* Take the session's record out of the map's memory, where it does not stay for long once it is hidden. Without memory it stays where it is. */
+void space_move_out(Session *s);
 /* Let go of a hidden session's record. */
 void space_drop(Space *sp, Session *s);
 void space_touch(Space *sp, const Session *s);          /* publish s->last_seen */

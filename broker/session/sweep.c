@@ -12,6 +12,7 @@
 #include "span.h"
 
 #define TOUCH_DELAY_USEC (2 * USEC_PER_SEC)     /* how late a touch may be on disk */
+#define TOUCHES_PER_CHANGE 512u                 /* and the next of them when these are on disk: creations do not queue up behind all of them */
 #define ENDS_PER_CHANGE 256u                    /* ended sessions removed in one go: other work comes in between */
 #define RETRY_USEC (5 * USEC_PER_SEC)           /* the store refused: not at once again */
 
@@ -21,6 +22,8 @@ struct Sweep {
         sd_event_source *source;
         uint64_t touches_due;           /* CLOCK_BOOTTIME; 0: nothing waits */
         uint64_t not_before;            /* CLOCK_BOOTTIME; after a failure */
+        bool is_writing;                /* touches are on their way to the disk … */
+        bool has_more;                  /* … and more wait than were taken */
 };
 
 DEFINE_CLEANUP(Sweep *, sweep_free)
@@ -43,18 +46,11 @@ static int put_touch(StoreChange *c, const Session *s) {
 
 /* A session with a change on its way stays on the list: a touch of what is committed now would be overtaken by that change, or worse, come
  * behind its removal. */
-void sweep_write_touches(Sweep *w) {
-        StoreChange *c = NULL;
+static size_t fill(Sweep *w, StoreChange *c, size_t max) {
         Session *s, *next;
         size_t n = 0;
 
-        w->touches_due = 0;
-        if (TAILQ_EMPTY(&w->table->touched))
-                return;
-        if (store_change_new(&c) < 0)
-                return;
-
-        for (s = TAILQ_FIRST(&w->table->touched); s; s = next) {
+        for (s = TAILQ_FIRST(&w->table->touched); s && n < max; s = next) {
                 next = TAILQ_NEXT(s, touched);
                 if (s->n_staged > 0)
                         continue;
@@ -64,11 +60,42 @@ void sweep_write_touches(Sweep *w) {
                 s->is_touched = false;
                 n++;
         }
+        return n;
+}
 
+/* How many there were, at most max. */
+static size_t write_touches(Sweep *w, size_t max, StoreDone done) {
+        StoreChange *c = NULL;
+        size_t n;
+
+        w->touches_due = 0;
+        if (TAILQ_EMPTY(&w->table->touched) || store_change_new(&c) < 0)
+                return 0;
+        n = fill(w, c, max);
         if (n > 0)
-                store_submit(w->table->store, c, NULL, NULL);
+                store_submit(w->table->store, c, done, w);
         else
                 store_change_free(c);
+        return n;
+}
+
+static void touches_written(StoreChange *c, int result, void *userdata) {
+        Sweep *w = userdata;
+
+        w->is_writing = false;
+        /* At once, unless the store is in trouble. */
+        w->touches_due = w->has_more && result >= 0;
+}
+
+static void write_some_touches(Sweep *w) {
+        size_t n = write_touches(w, TOUCHES_PER_CHANGE, touches_written);
+
+        w->is_writing = n > 0;
+        w->has_more = n == TOUCHES_PER_CHANGE;
+}
+
+void sweep_write_touches(Sweep *w) {
+        (void) write_touches(w, SIZE_MAX, NULL);
 }
 
 /* ---- ended sessions ---- */
@@ -132,8 +159,9 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         Sweep *w = userdata;
         Now now = steady_now(w->steady);
 
+        (void) change_go_on(w->table);
         if (w->touches_due && now.boottime >= w->touches_due)
-                sweep_write_touches(w);
+                write_some_touches(w);
         if (now.boottime >= w->not_before)
                 sweep_ended(w, now.steady);
         table_collect(w->table, now.boottime);
@@ -151,7 +179,7 @@ static int on_prepare(sd_event_source *source, void *userdata) {
         if (due < w->not_before)
                 due = w->not_before;
 
-        if (!w->touches_due && !TAILQ_EMPTY(&w->table->touched)) {
+        if (!w->touches_due && !w->is_writing && !TAILQ_EMPTY(&w->table->touched)) {
                 r = sd_event_now(sd_event_source_get_event(source), CLOCK_BOOTTIME, &now);
                 if (r < 0)
                         return r;
@@ -162,6 +190,9 @@ static int on_prepare(sd_event_source *source, void *userdata) {
         collection = table_next_collection(w->table);
         if (collection < due)
                 due = collection;
+
+        if (!STAILQ_EMPTY(&w->table->finishing))
+                due = 0;
 
         return sd_event_source_set_time(source, due);
 }

@@ -71,6 +71,7 @@ int table_new(Table **ret, const TableOptions *o) {
         TAILQ_INIT(&t->requests_by_time);
         TAILQ_INIT(&t->touched);
         LIST_INIT(&t->spaces);
+        STAILQ_INIT(&t->finishing);
         wheel_init(&t->wheel, o->now_steady / USEC_PER_SEC);
 
         *ret = t;

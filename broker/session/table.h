@@ -80,6 +80,7 @@ typedef struct Table {
         IdentSource idents;
         uint64_t n_visible;
         uint64_t n_changes;             /* in flight */
+        STAILQ_HEAD(, Change) finishing;        /* change.c's: committed, and not yet all visible */
         TableEvents events;
         void *userdata;
 } Table;
