@@ -141,7 +141,7 @@ static int on_mark(sd_event_source *source, uint64_t usec, void *userdata) {
 
 /* The wall clock was stepped (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET): what the store knows of it is out of date. */
 static int arm_clock(int fd) {
-        struct itimerspec never = { .it_value.tv_sec = INT32_MAX };
+        struct itimerspec never = { .it_value.tv_sec = INT64_MAX / 1000000000 };     /* the kernel counts in nanoseconds */
 
         return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) < 0 ? -errno : 0;
 }

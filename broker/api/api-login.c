@@ -276,6 +276,11 @@ static void looked_up(int result, const Account *account, void *userdata) {
         Login *l = userdata;
         Fault f = {};
 
+        /* Nobody is left to have the token. */
+        if (bus_call_is_gone(l->call)) {
+                login_free(l);
+                return;
+        }
         if (result == 0) {
                 create(l, account->name, account->uid);
                 return;
