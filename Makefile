@@ -182,7 +182,8 @@ DEMO_DEPS := dbus-daemon systemd python3 libpam-pwdfile
 # To test it.
 TEST_DEPS := libcmocka-dev      # unit tests
 TEST_DEPS += clang libclang-rt-dev      # the second compiler, and its sanitizers
-TEST_DEPS += python3-pytest python3-dasbus      # integration tests, with a D-Bus client in another language
+TEST_DEPS += python3-pytest python3-pytest-xdist        # integration tests, several at a time
+TEST_DEPS += python3-dasbus     # a D-Bus client in another language
 TEST_DEPS += dbus systemd-sysv systemd-container login passwd   # system tests: a machine that boots
 TEST_DEPS += pamtester libpam-wrapper   # a PAM program to be told what to do; stacks in a folder of their own
 TEST_DEPS += libpam-oath oathtool        # one-time codes

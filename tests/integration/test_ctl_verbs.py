@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Every verb of websessctl against the running broker, in text and as JSON."""
-import os
 import stat
 
 import pytest
@@ -244,11 +243,11 @@ def test_backup(ctl, tmp_path):
 
 
 @pytest.mark.needs_root
-def test_backup_that_fails_leaves_nothing(broker, tmp_path):
-    tmp_path.chmod(0o777)
-    os.chmod(tmp_path.parent, 0o755)
-    os.chmod(tmp_path.parent.parent, 0o755)
-    file = tmp_path / "sessions.backup"
+def test_backup_that_fails_leaves_nothing(broker, place):
+    folder = place.path / "open"        # to everybody
+    folder.mkdir()
+    folder.chmod(0o777)
+    file = folder / "sessions.backup"
     Ctl(broker, "irc")("backup", str(file), status=ACCESS_DENIED)
     assert not file.exists()
 
