@@ -266,6 +266,7 @@ define INSTALLED
 $(if $(wildcard pam/*.c),0644 $(BUILD)/pam_websess.so /usr/lib/$(multiarch)/security/pam_websess.so)
 0644 $(BUILD)/installed/websessd.service        /usr/lib/systemd/system/websessd.service
 0644 $(BUILD)/installed/websess-pam@.service    /usr/lib/systemd/system/websess-pam@.service
+0644 pam/websess.pam-config              /usr/share/pam-configs/websess
 0644 systemd/websessd.socket            /usr/lib/systemd/system/websessd.socket
 0644 systemd/websess-pam.socket         /usr/lib/systemd/system/websess-pam.socket
 0644 systemd/websess.sysusers           /usr/lib/sysusers.d/websess.conf

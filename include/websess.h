@@ -508,7 +508,9 @@ const char *websess_list_cursor(const websess_list *l);
 /* End sessions: one, a user's, a service's. *ret_revoked (may be NULL): how many; after a restart of the broker in the
  * middle, how many the second attempt still found. As with logout, no later resolve succeeds. */
 enum {
-        WEBSESS_REVOKE_PREFIX = 1       /* user is the beginning of a name: "acme:" */
+        WEBSESS_REVOKE_PREFIX = 1,      /* user is the beginning of a name: "acme:" */
+        WEBSESS_REVOKE_PASSWORD = 2     /* the password on this machine has changed: watchers are told this reason, and app
+                                         * users of that name are left alone */
 };
 int websess_revoke(websess *w, const char *id);
 int websess_revoke_user(websess *w, const char *service, const char *user, const char *except_id, uint32_t flags,

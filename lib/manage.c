@@ -39,6 +39,8 @@ static int append_user(sd_bus_message *m, const Call *call) {
                 r = client_append_option(m, "Except", q->except);
         if (r >= 0 && (q->flags & WEBSESS_REVOKE_PREFIX))
                 r = sd_bus_message_append(m, "{sv}", "Prefix", "b", 1);
+        if (r >= 0 && (q->flags & WEBSESS_REVOKE_PASSWORD))
+                r = sd_bus_message_append(m, "{sv}", "Password", "b", 1);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -153,7 +155,7 @@ int websess_revoke_user(websess *w, const char *service, const char *user, const
                 r = check(w, "The service", service);
         if (r == 0 && except_id)
                 r = check(w, "The id to keep", except_id);
-        if (r == 0 && (flags & ~(uint32_t) WEBSESS_REVOKE_PREFIX))
+        if (r == 0 && (flags & ~(uint32_t) (WEBSESS_REVOKE_PREFIX | WEBSESS_REVOKE_PASSWORD)))
                 r = error_set(FAULT_INVALID_ARGUMENT, "Unknown flags %#x for revoking", flags);
         if (r != 0)
                 return r;

@@ -2,19 +2,26 @@
 #include "arguments.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include "record.h"
+#include "span.h"
 #include "validate.h"
 #include "websess-names.h"
 
-typedef const char *(*Check)(const char *value);        /* NULL, or what is wrong */
+/* A login that waits for a broker being restarted should not look dead. */
+#define TIMEOUT_USEC (5 * USEC_PER_SEC)
+
+typedef const char *(*Check)(const char *value);                        /* NULL, or what is wrong */
+typedef const char *(*Number)(const char *value, void *member);         /* the same; stores what it is */
 
 typedef struct Argument {
         const char *name;
         size_t offset;          /* in ModuleArguments */
-        Check check;            /* NULL: a flag, which takes no value */
+        Check check;            /* NULL with no number: a flag, which takes no value */
+        Number number;
 } Argument;
 
 static const char *check_service(const char *value) {
@@ -37,16 +44,44 @@ static const char *check_roles(const char *value) {
         return r == 0 ? NULL : "is no list of roles with commas between them";
 }
 
+static const char *read_span(const char *value, void *member) {
+        uint64_t usec;
+
+        if (!span_parse(value, &usec) || usec == 0)
+                return "is no span of time";
+        *(uint64_t *) member = usec;
+        return NULL;
+}
+
+/* A program that hangs for longer looks dead. */
+static const char *read_timeout(const char *value, void *member) {
+        const char *wrong = read_span(value, member);
+
+        return wrong ? wrong : *(uint64_t *) member > USEC_PER_MINUTE ? "is longer than a minute" : NULL;
+}
+
+static const char *read_level(const char *value, void *member) {
+        size_t size = strspn(value, "0123456789");
+
+        if (size == 0 || size > 4 || value[size] || atoi(value) < 1 || atoi(value) > 1000)
+                return "is no level from 1 to 1000";
+        *(uint32_t *) member = (uint32_t) atoi(value);
+        return NULL;
+}
+
 #define AT(member) offsetof(ModuleArguments, member)
 
 static const Argument arguments[] = {
         { "service", AT(service), check_service },
         { "socket", AT(socket), check_socket },
         { "roles", AT(roles), check_roles },
-        { "debug", AT(debug), NULL },
-        { "export_token", AT(export_token), NULL },
-        { "use_first_pass", AT(use_first_pass), NULL },
-        { "try_first_pass", AT(try_first_pass), NULL },
+        { "max_age", AT(max_age_usec), .number = read_span },
+        { "level", AT(level), .number = read_level },
+        { "timeout", AT(timeout_usec), .number = read_timeout },
+        { "debug", AT(debug) },
+        { "export_token", AT(export_token) },
+        { "use_first_pass", AT(use_first_pass) },
+        { "try_first_pass", AT(try_first_pass) },
 };
 
 static const Argument *find(const char *text, size_t name_size) {
@@ -66,7 +101,7 @@ static const char *take(ModuleArguments *a, const char *text) {
         if (!argument)
                 return "is not known";
         member = (char *) a + argument->offset;
-        if (!argument->check) {
+        if (!argument->check && !argument->number) {
                 if (value)
                         return "takes no value";
                 *(bool *) member = true;
@@ -74,6 +109,8 @@ static const char *take(ModuleArguments *a, const char *text) {
         }
         if (!value || !*value)
                 return "needs a value";
+        if (argument->number)
+                return argument->number(value, member);
         wrong = argument->check(value);
         if (!wrong)
                 *(const char **) member = value;
@@ -81,7 +118,7 @@ static const char *take(ModuleArguments *a, const char *text) {
 }
 
 bool module_arguments_parse(ModuleArguments *ret, int argc, const char **argv, char *error, size_t size) {
-        *ret = (ModuleArguments) { .service = "default", .socket = WEBSESS_SOCKET_PATH };
+        *ret = (ModuleArguments) { .service = "default", .socket = WEBSESS_SOCKET_PATH, .timeout_usec = TIMEOUT_USEC };
 
         for (int i = 0; i < argc; i++) {
                 const char *wrong = take(ret, argv[i]);

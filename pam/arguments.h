@@ -4,12 +4,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Strings point into argv. */
 typedef struct ModuleArguments {
         const char *service;            /* the websess service */
         const char *socket;             /* an absolute path */
         const char *roles;              /* "ADMIN,USER": any one suffices; NULL for none */
+        uint64_t max_age_usec;          /* 0: any */
+        uint32_t level;                 /* at least */
+        uint64_t timeout_usec;
         bool debug;
         bool export_token;
         bool use_first_pass, try_first_pass;

@@ -16,26 +16,24 @@
 #include "digest.h"
 #include "record.h"
 
-/* A login that waits for a broker being restarted should not look dead. */
-#define TIMEOUT_USEC UINT64_C(5000000)
-
 /* ---- outcomes ---- */
 
-/* Every result is here or is broken; broken is never success. In column order: authentication, account, session. */
+/* Every result is here or is broken; broken is never success. In column order: authentication, account,
+ * session, password. */
 static const int codes[][_MODULE_KIND_MAX] = {
-        [WEBSESS_OK] = { PAM_SUCCESS, PAM_SUCCESS, PAM_SUCCESS },
-        [WEBSESS_E_NO_SESSION] = { PAM_AUTH_ERR, PAM_PERM_DENIED, PAM_SESSION_ERR },
-        [WEBSESS_E_FORBIDDEN] = { PAM_PERM_DENIED, PAM_PERM_DENIED, PAM_SESSION_ERR },
-        [WEBSESS_E_STEP_UP_REQUIRED] = { PAM_CRED_INSUFFICIENT, PAM_PERM_DENIED, PAM_SESSION_ERR },
-        [WEBSESS_E_AUTHENTICATION_FAILED] = { PAM_AUTH_ERR, PAM_PERM_DENIED, PAM_SESSION_ERR },
-        [WEBSESS_E_CONVERSATION_REQUIRED] = { PAM_AUTH_ERR, PAM_PERM_DENIED, PAM_SESSION_ERR },
-        [WEBSESS_E_LIMIT_REACHED] = { PAM_MAXTRIES, PAM_PERM_DENIED, PAM_SESSION_ERR },
-        [WEBSESS_E_ACCESS_DENIED] = { PAM_SERVICE_ERR, PAM_SERVICE_ERR, PAM_SESSION_ERR },
-        [WEBSESS_E_NO_SERVICE] = { PAM_SERVICE_ERR, PAM_SERVICE_ERR, PAM_SESSION_ERR },
-        [WEBSESS_E_INVALID_ARGUMENT] = { PAM_SERVICE_ERR, PAM_SERVICE_ERR, PAM_SESSION_ERR },
-        [WEBSESS_E_CONFLICT] = { PAM_SERVICE_ERR, PAM_SERVICE_ERR, PAM_SESSION_ERR },
-        [WEBSESS_E_TOO_MANY] = { PAM_AUTHINFO_UNAVAIL, PAM_AUTHINFO_UNAVAIL, PAM_SESSION_ERR },
-        [WEBSESS_E_UNAVAILABLE] = { PAM_AUTHINFO_UNAVAIL, PAM_AUTHINFO_UNAVAIL, PAM_SESSION_ERR },
+        [WEBSESS_OK] = { PAM_SUCCESS, PAM_SUCCESS, PAM_SUCCESS, PAM_SUCCESS },
+        [WEBSESS_E_NO_SESSION] = { PAM_AUTH_ERR, PAM_PERM_DENIED, PAM_SESSION_ERR, PAM_AUTHTOK_ERR },
+        [WEBSESS_E_FORBIDDEN] = { PAM_PERM_DENIED, PAM_PERM_DENIED, PAM_SESSION_ERR, PAM_AUTHTOK_ERR },
+        [WEBSESS_E_STEP_UP_REQUIRED] = { PAM_CRED_INSUFFICIENT, PAM_PERM_DENIED, PAM_SESSION_ERR, PAM_AUTHTOK_ERR },
+        [WEBSESS_E_AUTHENTICATION_FAILED] = { PAM_AUTH_ERR, PAM_PERM_DENIED, PAM_SESSION_ERR, PAM_AUTHTOK_ERR },
+        [WEBSESS_E_CONVERSATION_REQUIRED] = { PAM_AUTH_ERR, PAM_PERM_DENIED, PAM_SESSION_ERR, PAM_AUTHTOK_ERR },
+        [WEBSESS_E_LIMIT_REACHED] = { PAM_MAXTRIES, PAM_PERM_DENIED, PAM_SESSION_ERR, PAM_AUTHTOK_ERR },
+        [WEBSESS_E_ACCESS_DENIED] = { PAM_SERVICE_ERR, PAM_SERVICE_ERR, PAM_SESSION_ERR, PAM_AUTHTOK_ERR },
+        [WEBSESS_E_NO_SERVICE] = { PAM_SERVICE_ERR, PAM_SERVICE_ERR, PAM_SESSION_ERR, PAM_AUTHTOK_ERR },
+        [WEBSESS_E_INVALID_ARGUMENT] = { PAM_SERVICE_ERR, PAM_SERVICE_ERR, PAM_SESSION_ERR, PAM_AUTHTOK_ERR },
+        [WEBSESS_E_CONFLICT] = { PAM_SERVICE_ERR, PAM_SERVICE_ERR, PAM_SESSION_ERR, PAM_AUTHTOK_ERR },
+        [WEBSESS_E_TOO_MANY] = { PAM_AUTHINFO_UNAVAIL, PAM_AUTHINFO_UNAVAIL, PAM_SESSION_ERR, PAM_AUTHTOK_ERR },
+        [WEBSESS_E_UNAVAILABLE] = { PAM_AUTHINFO_UNAVAIL, PAM_AUTHINFO_UNAVAIL, PAM_SESSION_ERR, PAM_AUTHTOK_ERR },
 };
 
 int module_pam_code(ModuleKind kind, int result) {
@@ -43,7 +41,7 @@ int module_pam_code(ModuleKind kind, int result) {
                 return codes[result][kind];
         if (result == -ENOMEM)
                 return PAM_BUF_ERR;
-        return kind == MODULE_SESSION ? PAM_SESSION_ERR : PAM_SYSTEM_ERR;
+        return kind == MODULE_SESSION ? PAM_SESSION_ERR : kind == MODULE_PASSWORD ? PAM_AUTHTOK_ERR : PAM_SYSTEM_ERR;
 }
 
 void module_log(const Module *m, int priority, const char *format, ...) {
@@ -97,7 +95,7 @@ int module_begin(Module *m, pam_handle_t *handle, ModuleKind kind, int argc, con
         r = find_user(m);
         if (r != PAM_SUCCESS)
                 return r;
-        r = websess_open_socket(&m->broker, m->arguments.service, m->arguments.socket, TIMEOUT_USEC);
+        r = websess_open_socket(&m->broker, m->arguments.service, m->arguments.socket, m->arguments.timeout_usec);
         if (r == 0)
                 r = websess_session_new(&m->session);
         return module_result(m, r, "cannot prepare");
@@ -144,6 +142,10 @@ static int make_need(const Module *m, bool touch, websess_need **ret) {
 
         if (r == 0 && !touch)
                 r = websess_need_flags(*ret, WEBSESS_NEED_NO_TOUCH);
+        if (r == 0 && m->arguments.level > 0)
+                r = websess_need_level(*ret, m->arguments.level);
+        if (r == 0 && m->arguments.max_age_usec > 0)
+                r = websess_need_max_auth_age_usec(*ret, m->arguments.max_age_usec);
         while (r == 0 && module_next_role(&roles, role, sizeof(role)) > 0)
                 r = websess_need_role(*ret, role);
         return r;

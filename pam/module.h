@@ -18,6 +18,7 @@ typedef enum ModuleKind {
         MODULE_AUTH,
         MODULE_ACCOUNT,
         MODULE_SESSION,
+        MODULE_PASSWORD,
         _MODULE_KIND_MAX,
 } ModuleKind;
 

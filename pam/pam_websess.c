@@ -102,15 +102,18 @@ static int put_variable(const Module *m, const char *name, const char *value) {
 
 /* Only for listings: what a session cannot carry is left out. */
 static void describe(const Module *m, websess_options *o) {
-        const void *host = NULL, *program = NULL;
-        char agent[300];
+        const void *host = NULL, *program = NULL, *tty = NULL;
+        char agent[600];
 
         if (pam_get_item(m->handle, PAM_RHOST, &host) == PAM_SUCCESS && host &&
             websess_options_remote_host(o, host) != 0)
                 module_log(m, LOG_DEBUG, "the remote host cannot be kept: %s", websess_last_error_text());
         if (pam_get_item(m->handle, PAM_SERVICE, &program) != PAM_SUCCESS || !program)
                 return;
-        snprintf(agent, sizeof(agent), "PAM %s", (const char *) program);
+        if (pam_get_item(m->handle, PAM_TTY, &tty) != PAM_SUCCESS || !tty || !*(const char *) tty)
+                snprintf(agent, sizeof(agent), "PAM %s", (const char *) program);
+        else
+                snprintf(agent, sizeof(agent), "PAM %s on %s", (const char *) program, (const char *) tty);
         if (websess_options_user_agent(o, agent) != 0)
                 module_log(m, LOG_DEBUG, "the name of the program cannot be kept: %s", websess_last_error_text());
 }
@@ -198,6 +201,31 @@ static int close_session(Module *m) {
         return close_by_id(m, id);
 }
 
+/* ---- password ---- */
+
+/* Before the password is changed: is there a broker to tell? Afterwards it would be too late to stop. */
+static int prepare_password(Module *m) {
+        websess_values *facts = NULL;
+        int r = websess_values_new(&facts);
+
+        if (r == 0)
+                r = websess_status(m->broker, facts);
+        websess_values_free(facts);
+        return module_result(m, r, "the broker cannot be told of a new password");
+}
+
+/* The lines before this one have changed it. Whoever knows the old one must not stay inside: what that opened ends, in
+ * every service; the user goes on in the session that this was done from. */
+static int end_other_sessions(Module *m) {
+        const char *id = pam_getenv(m->handle, ID_VARIABLE);
+        uint32_t n = 0;
+        int r = websess_revoke_user(m->broker, "", m->user, id, WEBSESS_REVOKE_PASSWORD, &n);
+
+        if (r == 0)
+                module_log(m, LOG_DEBUG, "password of user %s changed: %u sessions ended", m->user, n);
+        return module_result(m, r, "sessions of the old password not ended");
+}
+
 /* ---- entry points ---- */
 
 static int enter(pam_handle_t *handle, ModuleKind kind, int argc, const char **argv, int (*work)(Module *m)) {
@@ -230,8 +258,7 @@ int pam_sm_close_session(pam_handle_t *handle, int flags, int argc, const char *
         return enter(handle, MODULE_SESSION, argc, argv, close_session);
 }
 
-/* There are no passwords here; a line that says so is a mistake, and is told rather than passed over. */
 int pam_sm_chauthtok(pam_handle_t *handle, int flags, int argc, const char **argv) {
-        pam_syslog(handle, LOG_ERR, "pam_websess.so has nothing to do in a password stack: see pam_websess(8)");
-        return PAM_SERVICE_ERR;
+        return enter(handle, MODULE_PASSWORD, argc, argv,
+                     flags & PAM_UPDATE_AUTHTOK ? end_other_sessions : prepare_password);
 }

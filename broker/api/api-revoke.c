@@ -124,15 +124,25 @@ static bool concerns(const Session *s, uint64_t now, uint64_t *n) {
         return lasts || s->n_removing > 0;
 }
 
-static int end_user(Manager *m, BusCall *call, Change *c, User *u, const Ident *except, uint64_t *n) {
+/* The machine's password says nothing about the application's own users, whatever they are called. */
+static bool has_password(const Session *s) {
+        Record r;
+
+        session_head(s, &r);
+        return !(r.flags & RECORD_APP_USER);
+}
+
+static int end_user(Manager *m, BusCall *call, Change *c, User *u, const Ident *except, Reason reason, uint64_t *n) {
         uint64_t now = manager_now(m).steady;
         Session *s;
         int k;
 
         TAILQ_FOREACH(s, &u->sessions, of_user) {
-                if ((except && ident_compare(&s->id, except) == 0) || !may_end(m, call, s) || !concerns(s, now, n))
+                if ((except && ident_compare(&s->id, except) == 0) || !may_end(m, call, s))
                         continue;
-                k = change_remove(c, s, REASON_REVOKED);
+                if ((reason == REASON_PASSWORD && !has_password(s)) || !concerns(s, now, n))
+                        continue;
+                k = change_remove(c, s, reason);
                 if (k < 0)
                         return k;
         }
@@ -188,7 +198,7 @@ HANDLER(api_revoke_user) {
         if (k < 0)
                 return k;
         for (User *u = next_user(&w, NULL); u; u = next_user(&w, u)) {
-                k = end_user(manager, call, p->change, u, has_except ? &except : NULL, &p->number);
+                k = end_user(manager, call, p->change, u, has_except ? &except : NULL, o.password ? REASON_PASSWORD : REASON_REVOKED, &p->number);
                 if (k < 0)
                         return k;
         }
@@ -230,7 +240,7 @@ HANDLER(api_revoke_all) {
         if (k < 0)
                 return k;
         for (User *u = next_user(&w, NULL); u; u = next_user(&w, u)) {
-                k = end_user(manager, call, p->change, u, NULL, &p->number);
+                k = end_user(manager, call, p->change, u, NULL, REASON_REVOKED, &p->number);
                 if (k < 0)
                         return k;
         }

@@ -173,6 +173,7 @@ static const struct {
         [OPTION_NO_TOUCH] = { "NoTouch", "b", offsetof(Options, no_touch) },
         [OPTION_ALLOW_ANONYMOUS] = { "AllowAnonymous", "b", offsetof(Options, allow_anonymous) },
         [OPTION_PREFIX] = { "Prefix", "b", offsetof(Options, prefix) },
+        [OPTION_PASSWORD] = { "Password", "b", offsetof(Options, password) },
 };
 
 /* The message stands in the variant; its content has the key's type. */

@@ -33,7 +33,7 @@ typedef struct Options {
         Attributes attributes;
         uint64_t idle_usec, lifetime_usec, auth_time, max_auth_age_usec;
         uint32_t level, limit;
-        bool remember, no_touch, allow_anonymous, prefix;
+        bool remember, no_touch, allow_anonymous, prefix, password;
 } Options;
 
 #define OPTIONS_DONE _cleanup_(options_done)
@@ -66,6 +66,7 @@ typedef enum Option {
         OPTION_NO_TOUCH,
         OPTION_ALLOW_ANONYMOUS,
         OPTION_PREFIX,
+        OPTION_PASSWORD,
         _OPTION_MAX,
 } Option;
 
@@ -92,7 +93,7 @@ static inline bool options_have(const Options *o, Option which) {
                       OPTION_BIT(OPTION_NO_TOUCH) | OPTION_BIT(OPTION_ALLOW_ANONYMOUS))
 #define OPTIONS_FILTER (OPTION_BIT(OPTION_SERVICE) | OPTION_BIT(OPTION_USER) | OPTION_BIT(OPTION_USER_PREFIX) | \
                         OPTION_BIT(OPTION_ROLE) | OPTION_BIT(OPTION_LIMIT) | OPTION_BIT(OPTION_AFTER))
-#define OPTIONS_REVOKE (OPTION_BIT(OPTION_EXCEPT) | OPTION_BIT(OPTION_PREFIX))
+#define OPTIONS_REVOKE (OPTION_BIT(OPTION_EXCEPT) | OPTION_BIT(OPTION_PREFIX) | OPTION_BIT(OPTION_PASSWORD))
 
 /* Options that take the Create right, whoever may call the method. */
 #define OPTIONS_CREATE_RIGHT (OPTION_BIT(OPTION_LEVEL) | OPTION_BIT(OPTION_AUTH_METHODS) | OPTION_BIT(OPTION_AUTH_TIME))

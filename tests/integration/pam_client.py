@@ -15,6 +15,7 @@ NAMES = ("SUCCESS OPEN_ERR SYMBOL_ERR SERVICE_ERR SYSTEM_ERR BUF_ERR PERM_DENIED
          "AUTHTOK_LOCK_BUSY AUTHTOK_DISABLE_AGING TRY_AGAIN IGNORE ABORT AUTHTOK_EXPIRED MODULE_UNKNOWN BAD_ITEM CONV_AGAIN INCOMPLETE").split()
 
 RHOST = 4
+TTY = 3
 ECHO_OFF, ECHO_ON = 1, 2
 ESTABLISH_CRED = 2
 
@@ -75,6 +76,9 @@ class PamClient:
 
     def put(self, name, value):
         assert libpam.pam_putenv(self.handle, f"{name}={value}".encode()) == 0
+
+    def set_tty(self, tty):
+        assert libpam.pam_set_item(self.handle, TTY, tty.encode()) == 0
 
     def authenticate(self):
         return NAMES[libpam.pam_authenticate(self.handle, 0)]

@@ -251,10 +251,63 @@ def test_S13_account_made_again_under_another_uid_is_refused(stacks, login, plac
     assert found == ("AUTH_ERR", "PERM_DENIED")
 
 
+def test_S07_level_and_age_are_asked_for_in_auth_and_account(stacks, login, private):
+    token, session = login()
+    for arguments, good in (("level=1", True), ("level=2", False), ("max_age=1h", True), ("max_age=1us", False),
+                            ("level=1 max_age=1h roles=USER", True)):
+        stacks.write("app", arguments, kinds=("auth", "account"))
+        with stacks.client("games", [token]) as pam:
+            assert pam.authenticate() == ("SUCCESS" if good else "CRED_INSUFFICIENT"), arguments
+        for variables in ({"WEBSESS_TOKEN": token}, {"WEBSESS_ID": session["Id"]}):
+            with stacks.client("games", environment=variables) as pam:
+                assert pam.acct_mgmt() == ("SUCCESS" if good else "PERM_DENIED"), (arguments, variables)
+
+
+def test_remote_host_and_terminal_are_recorded(stacks, broker, private):
+    stacks.write("app", kinds=("session",))
+    with stacks.client("games", rhost="192.0.2.9") as pam:
+        pam.set_tty("pts/7")
+        assert pam.open_session() == "SUCCESS"
+        session = private.GetSession(pam.environment()["WEBSESS_ID"])
+        assert (session["RemoteHost"], session["UserAgent"]) == ("192.0.2.9", "PAM app on pts/7")
+        assert [pam.close_session(), pam.close_session()] == ["SUCCESS", "SUCCESS"]
+
+
+# ---- password ----
+
+@pytest.mark.policy(shop="[Roles]\nUSER=*\n", cart="[Service]\nUsers=app\n")
+def test_S05_a_changed_password_ends_the_users_other_sessions(stacks, login, private):
+    stacks.write("app", kinds=("password",))
+    mine, here = login()
+    others = [login()[0], private.CreateSession("shop", "games", [], {}, {"Level": 1})[0]]
+    bystanders = [("default", login("news")[0]), ("cart", private.CreateSession("cart", "games", [], {}, {})[0])]
+    private.subscribe()
+    with stacks.client("games", environment={"WEBSESS_ID": here["Id"]}) as pam:
+        assert pam.chauthtok() == "SUCCESS"
+    for service, token in zip(("default", "shop"), others):
+        with raises("NoSession"):
+            private.Resolve(service, token, {})
+    assert {private.next_signal()[1][3] for _ in others} == {"password"}
+    for service, token in bystanders + [("default", mine)]:
+        private.Resolve(service, token, {})
+
+
+def test_password_is_not_changed_when_sessions_could_not_be_ended(stacks, place, login):
+    """The broker is asked for before anything is changed."""
+    changed = place.path / "changed"
+    stacks.write("app", "timeout=200ms", kinds=("password",), socket=place.run / "none")
+    line = f"password required {BUILD}/tests/pam_told.so wait:{changed}\n"
+    text = (stacks.folder / "app").read_text()
+    (stacks.folder / "app").write_text(text.replace("password required", "password requisite", 1) + line)
+    os.mkfifo(changed)
+    with stacks.client("games") as pam:
+        assert pam.chauthtok() == "AUTHTOK_ERR"        # and never came to wait
+
+
 # ---- errors ----
 
 @pytest.mark.parametrize("argument", ["rolse=ADMIN", "nullok", "service=", "service=../etc", "service", "socket=relative", "socket=/" + "x" * 200,
-                                      "roles=", "roles=A,,B", "roles=A,", "roles=" + "R" * 65, "debug=yes", "max_age=5", "Debug"])
+                                      "roles=", "roles=A,,B", "roles=A,", "roles=" + "R" * 65, "debug=yes", "max_age=soon", "level=0", "timeout=1h", "Debug"])
 def test_unknown_argument_is_an_error_everywhere(stacks, login, argument):
     token, session = login()
     stacks.write("app", argument)
