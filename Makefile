@@ -91,10 +91,12 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/t
 TEST_TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/integration/*.c tests/system/*.c))
 # PAM modules to test with.
 TEST_MODULES := $(patsubst tests/modules/%.c,$(BUILD)/tests/%.so,$(wildcard tests/modules/*.c))
+# Fuzz targets: run over their corpora by the tests, and by libFuzzer in `make fuzz`.
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz-*.c))
 
 all: $(PROGRAMS) $(LIBRARIES)
 unit-programs: $(UNIT_TESTS)
-test-programs: $(UNIT_TESTS) $(TEST_TOOLS) $(TEST_MODULES)
+test-programs: $(FUZZ_TARGETS) $(UNIT_TESTS) $(TEST_TOOLS) $(TEST_MODULES)
 
 # ---- rules ----------------------------------------------------------------------------------------------------------
 
@@ -164,6 +166,11 @@ $(call objects,tests/modules/*.c): private ALL_CFLAGS += -fvisibility=default
 $(TEST_MODULES): LIBS := -lpam
 $(TEST_MODULES): $(BUILD)/tests/%.so: $(BUILD)/tests/modules/%.o
 	$(call link,$(SHARED))
+# libFuzzer brings a main() of its own.
+FUZZER := $(findstring fuzzer,$(SANITIZE))
+$(FUZZ_TARGETS): LIBS := -lsystemd -lcrypto -llmdb -lpcre2-8 -lpsl -lpam -lpthread $(if $(FUZZER),-fsanitize=fuzzer)
+$(FUZZ_TARGETS): $(BUILD)/tests/%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZER),,$(BUILD)/tests/fuzz/standalone.o) $(LAYERS)
+	$(call link,-pie)
 
 # ---- packages -------------------------------------------------------------------------------------------------------
 
@@ -227,6 +234,13 @@ test: deps-test
 # One kind of tests alone; integration and system take pytest's arguments as ARGS='-k S10'.
 unit sanitized threads model check integration system: all test-programs
 	@BUILD=$(BUILD) tests/run $@ $(ARGS)
+
+# As long as it says: make fuzz FUZZ_SECONDS=3600 ARGS='record token'
+FUZZ_SECONDS ?= 10
+fuzz: deps-test
+	+@$(PARALLEL) CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=build-fuzz fuzz-programs
+	@BUILD=build-fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(ARGS)
+fuzz-programs: $(FUZZ_TARGETS)
 
 bench: deps-bench
 	+@$(PARALLEL) all bench-programs
@@ -325,10 +339,10 @@ clean:
 help:
 	@sed -n '1,2d; /^#/!q; s/^# \{0,1\}//p' Makefile
 	@echo
-	@echo "Targets: all deps demo test | unit sanitized threads model check integration system bench selinux | install uninstall clean"
+	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux | install uninstall clean"
 
 FORCE:
-.PHONY: all unit-programs test-programs bench-programs deps deps-demo deps-test deps-bench demo test unit sanitized threads model check \
+.PHONY: all fuzz fuzz-programs unit-programs test-programs bench-programs deps deps-demo deps-test deps-bench demo test unit sanitized threads model check \
 	integration system bench selinux install uninstall clean help FORCE
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
