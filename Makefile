@@ -268,6 +268,8 @@ libdir = $(prefix)/lib/$(multiarch)
 mandir = $(prefix)/share/man
 
 MAN_PAGES := $(wildcard man/*.[1-8])
+# man websess_resolve shows libwebsess(3).
+FUNCTIONS := $(sort $(shell sed -n 's/^\.F[no] \(websess_[a-z0-9_]*\).*/\1/p' man/libwebsess.3))
 
 # mode source destination
 define INSTALLED
@@ -277,6 +279,7 @@ define INSTALLED
 0644 $(BUILD)/libwebsess.so.$(VERSION)  $(libdir)/libwebsess.so.$(VERSION)
 0644 $(BUILD)/installed/libwebsess.pc   $(libdir)/pkgconfig/libwebsess.pc
 0644 include/websess.h                  $(prefix)/include/websess.h
+0644 include/websess-names.h            $(prefix)/include/websess-names.h
 $(if $(wildcard pam/*.c),0644 $(BUILD)/pam_websess.so /usr/lib/$(multiarch)/security/pam_websess.so)
 0644 $(BUILD)/installed/websessd.service        /usr/lib/systemd/system/websessd.service
 0644 $(BUILD)/installed/websess-pam@.service    /usr/lib/systemd/system/websess-pam@.service
@@ -288,8 +291,10 @@ $(if $(wildcard pam/*.c),0644 $(BUILD)/pam_websess.so /usr/lib/$(multiarch)/secu
 0644 systemd/websess.catalog            /usr/lib/systemd/catalog/websess.catalog
 0644 systemd/org.websess1.conf          /usr/share/dbus-1/system.d/org.websess1.conf
 0644 systemd/org.websess1.service       /usr/share/dbus-1/system-services/org.websess1.service
+0644 systemd/org.websess1.xml           /usr/share/dbus-1/interfaces/org.websess1.xml
 $(if $(wildcard broker/ctl/websessctl.bash),0644 broker/ctl/websessctl.bash /usr/share/bash-completion/completions/websessctl)
 $(foreach page,$(MAN_PAGES),0644 $(page) $(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))$(newline))
+$(foreach function,$(FUNCTIONS),0644 $(BUILD)/installed/function.3 $(mandir)/man3/$(function).3$(newline))
 endef
 # The administrator's own: written once, never over his changes, and left alone by uninstall.
 define CONFIGURATION
@@ -305,7 +310,7 @@ export INSTALLED CONFIGURATION
 
 needs-root = $(if $(DESTDIR),,@test $$(id -u) = 0 || { echo "As root, run:  make $(1)   (or choose a folder: DESTDIR=…)" >&2; exit 1; })
 
-install: all $(addprefix $(BUILD)/installed/,websessctl libwebsess.pc websessd.service websess-pam@.service)
+install: all $(addprefix $(BUILD)/installed/,function.3 websessctl libwebsess.pc websessd.service websess-pam@.service)
 	$(call needs-root,install)
 	@set -e; echo "$$INSTALLED" | while read -r mode from to; do \
 		test -z "$$to" || install -D -m $$mode "$$from" "$(DESTDIR)$$to"; done
@@ -328,6 +333,8 @@ $(BUILD)/installed/%.service: systemd/%.service FORCE
 	@mkdir -p $(@D); sed 's|/usr/lib/websess/|$(libexecdir)/|; s|/usr/bin/|$(prefix)/bin/|' $< > $@
 $(BUILD)/installed/%.pc: lib/%.pc.in FORCE
 	@mkdir -p $(@D); sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@version@|$(VERSION)|i' $< > $@
+$(BUILD)/installed/function.3:
+	@mkdir -p $(@D); echo '.so man3/libwebsess.3' > $@
 # As in build/, but it finds the library where the system looks for it.
 $(BUILD)/installed/websessctl: LIBS := -L$(BUILD) -lwebsess -lsystemd -lcrypto -ljansson
 $(BUILD)/installed/websessctl: $(BUILD)/broker/ctl/main.o $(BUILD)/libctl.a $(BUILD)/libcore.a $(BUILD)/libwebsess.so

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from client import MANAGER, SESSION, raises
-from world import IS_ROOT
+from world import IS_ROOT, ROOT
 
 POLICY = {
     "shop": """
@@ -155,3 +155,25 @@ def test_wrong_arguments_say_what_is_right(world):
             assert "ssa{sv}" in str(error)
         else:
             raise AssertionError("answered")
+
+
+# What `make install` gives to tools that make code from interfaces. To write it anew: WRITE_INTERFACES=1 make integration ARGS='-k interface_file'
+INTERFACES = ROOT / "systemd/org.websess1.xml"
+INTERFACES_HEAD = """\
+<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"
+"http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">
+<!-- SPDX-License-Identifier: MIT -->
+<node>
+"""
+
+
+def test_interface_file_says_what_the_broker_says(shared):
+    _, session = shared.CreateSession("shop", "file", [], {}, {})
+    conversation = shared.BeginLogin("default", "alice", {})
+    said = INTERFACES_HEAD
+    for path in ("/org/websess1", SESSION + session["Id"], conversation):
+        said += "".join(re.findall(r'  <interface name="org\.websess1\..*?</interface>\n', shared.introspect(path), re.S))
+    said += "</node>\n"
+    if os.environ.get("WRITE_INTERFACES"):
+        INTERFACES.write_text(said)
+    assert said == INTERFACES.read_text() and said.count("<interface") == 3
