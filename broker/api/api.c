@@ -235,6 +235,33 @@ static const char *cookie(Pending *p, const char *token, const Record *r, char *
         return out;
 }
 
+/* Room for a string, to be written over when the message cannot grow any more. */
+static int append_blank(sd_bus_message *m, size_t size) {
+        char *space;
+        int k = sd_bus_message_append_string_space(m, size, &space);
+
+        if (k >= 0)
+                memset(space, '-', size);
+        return k;
+}
+
+/* A message that grows leaves old copies of its bytes in the heap, which nobody wipes: so the token goes in last. The serial of a
+ * reply is nobody's business. */
+static int fill_in_token(sd_bus_message *reply, bool conversation, const char *token) {
+        const char *blank;
+        int k;
+
+        k = sd_bus_message_seal(reply, 1, 0);
+        if (k >= 0 && conversation)
+                k = sd_bus_message_skip(reply, "sa(us)");
+        if (k >= 0)
+                k = sd_bus_message_read_basic(reply, 's', &blank);
+        if (k < 0)
+                return k;
+        memcpy((char *) blank, token, strlen(token));
+        return sd_bus_message_rewind(reply, true);
+}
+
 static int reply_token(Pending *p, bool conversation) {
         char token[TOKEN_PREFIX_MAX + TOKEN_BODY_SIZE + 1], set_cookie[COOKIE_HEADER_MAX];
         sd_bus_message *reply = NULL;
@@ -248,9 +275,11 @@ static int reply_token(Pending *p, bool conversation) {
         if (k >= 0 && conversation)
                 k = sd_bus_message_append(reply, "sa(us)", "done", 0);
         if (k >= 0)
-                k = sd_bus_message_append_basic(reply, 's', token);
+                k = append_blank(reply, strlen(token));
         if (k >= 0)
                 k = api_append_session(reply, &r, cookie(p, token, &r, set_cookie, sizeof(set_cookie)));
+        if (k >= 0)
+                k = fill_in_token(reply, conversation, token);
         if (k >= 0)
                 k = bus_call_send(p->call, reply);
 

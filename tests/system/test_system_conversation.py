@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""Logins by rounds on a machine: pam_unix and shadow, the sandboxed helper, the system bus."""
+import json
+
+import pytest
+from conftest import PASSWORDS
+
+SCRIPT = """
+import json, sys
+from dasbus.connection import SystemMessageBus
+from dasbus.typing import get_native
+bus = SystemMessageBus()
+service, user, answers = json.loads(sys.stdin.read())
+talk = bus.get_proxy("org.websess1", bus.get_proxy("org.websess1", "/org/websess1").BeginLogin(service, user, {}))
+said = []
+while True:
+    answer = []
+    if said:
+        answer = [answers.pop(0) for style, _ in said[-1][1] if style <= 2]
+    state, messages, token, session = talk.Continue(answer)
+    said.append((state, messages))
+    if state != "prompt":
+        break
+print(json.dumps([said, token, get_native(session)]))
+"""
+
+
+@pytest.fixture
+def talk(machine):
+    def run(user, *answers, service="shop"):
+        """[(state, messages), …], token, session."""
+        out = machine.out("/usr/bin/python3", "-c", SCRIPT, user="shopd", input=json.dumps([service, user, answers]))
+        said, token, session = json.loads(out)
+        return [state for state, _ in said], [text for _, messages in said for _, text in messages], token, session
+    return run
+
+
+def test_real_password_in_a_conversation(talk, ctl):
+    states, texts, token, session = talk("alice", PASSWORDS["alice"])
+    assert states == ["prompt", "done"] and texts == ["Password: "]
+    assert json.loads(ctl("--json=short", "resolve", "shop", input=token, user="shopd"))["Id"] == session["Id"]
+    assert talk("alice", "wrong")[0] == ["prompt", "denied"]
+
+
+def test_S12_expired_password_is_changed_and_the_account_let_in(machine, talk):
+    before, after = PASSWORDS["bob"], "a new and better one 7!"
+    machine.run("chage", "--lastday=0", "bob")
+    try:
+        states, texts, token, _ = talk("bob", before, before, after, after)
+        assert states[-1] == "done" and token, texts
+        assert any("expired" in text or "required to change" in text for text in texts), texts
+        assert talk("bob", after)[0] == ["prompt", "done"]
+        assert talk("bob", before)[0] == ["prompt", "denied"]
+    finally:
+        machine.run("chpasswd", input=f"bob:{before}\n")
+
+
+def test_S12_locked_account_is_denied(machine, talk):
+    machine.run("usermod", "--lock", "bob")
+    try:
+        assert talk("bob", PASSWORDS["bob"])[0][-1] == "denied"
+    finally:
+        machine.run("usermod", "--unlock", "bob")
+
+
+def test_pam_faillock_locks_whoever_guesses(machine, talk):
+    machine.write("/etc/pam.d/websess-lock", """\
+auth required pam_faillock.so preauth silent deny=2 unlock_time=600
+auth [success=1 default=bad] pam_unix.so
+auth [default=die] pam_faillock.so authfail deny=2 unlock_time=600
+account required pam_faillock.so
+account required pam_unix.so
+""")
+    machine.write("/etc/websess/services.d/lock.conf", "[Service]\nPAMService=websess-lock\n[Access]\nLogin=@websess-client\n")
+    machine.run("websessctl", "reload")
+    assert talk("alice", PASSWORDS["alice"], service="lock")[0][-1] == "done"
+    for _ in range(2):
+        assert talk("alice", "wrong", service="lock")[0][-1] == "denied"
+    assert talk("alice", PASSWORDS["alice"], service="lock")[0][-1] == "denied"
+    machine.run("faillock", "--user", "alice", "--reset")
+    assert talk("alice", PASSWORDS["alice"], service="lock")[0][-1] == "done"
+
+
+def test_S05_passwd_ends_the_other_sessions(machine, ctl, token):
+    machine.write("/etc/pam.d/websess-passwd", "password requisite pam_unix.so\npassword required pam_websess.so\n")
+    new = "yet another one 8!"
+    machine.run("pamtester", "websess-passwd", "alice", "chauthtok", input=f"{new}\n{new}\n")
+    try:
+        assert machine.run("websessctl", "resolve", "shop", user="shopd", input=token, check=False).returncode == 11
+    finally:
+        machine.run("chpasswd", input=f"alice:{PASSWORDS['alice']}\n")
+
+
+def test_pam_auth_update_knows_the_profile_and_leaves_it_off(machine):
+    assert "pam_websess" not in machine.out("cat", "/etc/pam.d/common-session", "/etc/pam.d/common-password")
+    machine.run("env", "DEBIAN_FRONTEND=noninteractive", "pam-auth-update", "--enable", "websess")
+    try:
+        assert "pam_websess.so" in machine.out("cat", "/etc/pam.d/common-session")
+        assert "pam_websess.so" in machine.out("cat", "/etc/pam.d/common-password")
+    finally:
+        machine.run("env", "DEBIAN_FRONTEND=noninteractive", "pam-auth-update", "--remove", "websess")
