@@ -29,9 +29,12 @@ static int find_by_id(Manager *m, Slice id, const Caller *caller, Session **ret,
         session_view(s, &r);
         if (!verdict_live(&r, manager_now(m).steady))
                 return fault_plain(f, FAULT_NO_SESSION);
-        if (!api_may_manage(m, caller, &r))
-                return fault(f, FAULT_ACCESS_DENIED, "uid %u lacks Manage on \"%.*s\", and the session is not its own", (unsigned) caller->uid,
-                             (int) r.service.size, r.service.data);
+        if (!api_may_manage(m, caller, &r)) {
+                fault(f, FAULT_ACCESS_DENIED, "uid %u lacks Manage on \"%.*s\", and the session is not its own", (unsigned) caller->uid,
+                      (int) r.service.size, r.service.data);
+                api_log_denied(caller, NULL, f);
+                return FAULT_ACCESS_DENIED;
+        }
         *ret = s;
         return 0;
 }
@@ -82,7 +85,9 @@ typedef struct Walk {
         bool own_only;          /* the caller manages nothing: his own uid's sessions */
 } Walk;
 
-static bool manages_any(const Manager *m, const Caller *caller) {
+bool api_manages_any(const Manager *m, const Caller *caller) {
+        if (caller_is_root(caller))
+                return true;
         for (size_t i = 0; i < m->policy->n_services; i++)
                 if (access_allows(m->policy->services[i], RIGHT_MANAGE, caller))
                         return true;
@@ -182,7 +187,7 @@ HANDLER(api_list_sessions) {
         k = check_filter(manager, &o, f);
         if (k != 0)
                 return k;
-        w.own_only = !caller_is_root(w.caller) && !manages_any(manager, w.caller);
+        w.own_only = !api_manages_any(manager, w.caller);
 
         k = bus_call_new_reply(call, &reply);
         if (k >= 0)
@@ -212,7 +217,7 @@ int api_session_children(void *userdata, const BusClient *client, char ***ret) {
         if (!list)
                 return -ENOMEM;
 
-        w.own_only = !caller_is_root(w.caller) && !manages_any(manager, w.caller);
+        w.own_only = !api_manages_any(manager, w.caller);
         for (Session *s = advance(&w, NULL); s && n < CHILDREN_MAX && scanned++ < SCAN_MAX; s = advance(&w, s)) {
                 if (!matches(&w, s, &r))
                         continue;

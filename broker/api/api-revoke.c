@@ -6,7 +6,7 @@
 #include "api.h"
 
 #include <errno.h>
-#include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -54,37 +54,20 @@ HANDLER(api_revoke) {
 
 /* ---- all of a user, all of a service ---- */
 
-/* Walk the users of one service, or of all, whose name is name or begins with it. */
-typedef struct UserWalk {
-        Table *table;
+/* Whose sessions: of one service, or of all, and of users whose name is name or begins with it. */
+typedef struct Whose {
         Slice service, name;
         bool prefix;
-} UserWalk;
+        bool has_except;
+        Ident except;           /* a session that is left alone */
+} Whose;
 
-static bool user_matches(const UserWalk *w, const User *u) {
+static bool name_matches(const Whose *w, const User *u) {
         Slice name = user_name(u);
 
-        if (w->service.size > 0 && !slice_equal(user_service(u), w->service))
-                return false;
         if (w->prefix)
                 return name.size >= w->name.size && memcmp(name.data, w->name.data, w->name.size) == 0;
         return slice_equal(name, w->name);
-}
-
-/* Users are ordered by service, then name: within one service the walk ends at the first name that is past. */
-static User *next_user(const UserWalk *w, User *u) {
-        if (!u)
-                u = table_first_user(w->table, w->service, w->service.size > 0 ? w->name : slice(NULL, 0));
-        else
-                u = table_next_user(u);
-
-        for (; u; u = table_next_user(u)) {
-                if (user_matches(w, u))
-                        return u;
-                if (w->service.size > 0)
-                        return NULL;
-        }
-        return NULL;
 }
 
 static bool may_end(const Manager *m, BusCall *call, const Session *s) {
@@ -92,20 +75,6 @@ static bool may_end(const Manager *m, BusCall *call, const Session *s) {
 
         session_head(s, &r);
         return api_may_manage(m, bus_client_caller(bus_call_client(call)), &r);
-}
-
-/* Nothing was found that this caller may end. That is an answer for a manager, and for somebody who asked for his own name; for
- * anybody else it must not tell whether there is something. */
-static int check_own_name(BusCall *call, Slice user, Fault *f) {
-        const Caller *caller = bus_client_caller(bus_call_client(call));
-        char buffer[4096];
-        struct passwd p, *found = NULL;
-
-        if (caller_valid(caller) && getpwuid_r(caller->uid, &p, buffer, sizeof(buffer), &found) == 0 && found &&
-            slice_equal(slice_of(found->pw_name), user))
-                return 0;
-        return fault(f, FAULT_ACCESS_DENIED, "uid %u may end its own sessions only: others take Manage in [Access] of the service",
-                     (unsigned) caller->uid);
 }
 
 static bool manages(const Manager *m, BusCall *call, Slice service) {
@@ -132,21 +101,110 @@ static bool has_password(const Session *s) {
         return !(r.flags & RECORD_APP_USER);
 }
 
-static int end_user(Manager *m, BusCall *call, Change *c, User *u, const Ident *except, Reason reason, uint64_t *n) {
-        uint64_t now = manager_now(m).steady;
+typedef struct Ending {
+        Manager *manager;
+        BusCall *call;
+        Change *change;
+        Reason reason;
+        uint64_t now, n, n_staged;
+} Ending;
+
+static int end_one(Ending *e, const Whose *w, Session *s) {
+        int k;
+
+        if ((w->has_except && ident_compare(&s->id, &w->except) == 0) || !may_end(e->manager, e->call, s))
+                return 0;
+        if ((e->reason == REASON_PASSWORD && !has_password(s)) || !concerns(s, e->now, &e->n))
+                return 0;
+        k = change_remove(e->change, s, e->reason);
+        if (k == 0)
+                e->n_staged++;
+        return k;
+}
+
+/* Users are ordered by name within a service: the walk ends at the first that is past. */
+static int end_in_service(Ending *e, const Whose *w, Slice service) {
         Session *s;
         int k;
 
-        TAILQ_FOREACH(s, &u->sessions, of_user) {
-                if ((except && ident_compare(&s->id, except) == 0) || !may_end(m, call, s))
+        for (User *u = table_first_user(e->manager->table, service, w->name); u; u = table_next_user(u)) {
+                if (!slice_equal(user_service(u), service) || !name_matches(w, u))
+                        break;
+                TAILQ_FOREACH(s, &u->sessions, of_user) {
+                        k = end_one(e, w, s);
+                        if (k < 0)
+                                return k;
+                }
+        }
+        return 0;
+}
+
+static int end_own(Ending *e, const Whose *w, uid_t uid) {
+        Owner *o = table_find_owner(e->manager->table, uid);
+        Session *s;
+        int k;
+
+        for (s = o ? TAILQ_FIRST(&o->sessions) : NULL; s; s = TAILQ_NEXT(s, of_owner)) {
+                if ((w->service.size > 0 && !slice_equal(user_service(s->user), w->service)) || !name_matches(w, s->user))
                         continue;
-                if ((reason == REASON_PASSWORD && !has_password(s)) || !concerns(s, now, n))
-                        continue;
-                k = change_remove(c, s, reason);
+                k = end_one(e, w, s);
                 if (k < 0)
                         return k;
         }
         return 0;
+}
+
+/* Who manages nothing ends what is his own, and must not be able to make the broker walk over everybody else's. */
+static int end_all(Ending *e, const Whose *w) {
+        const Caller *caller = bus_client_caller(bus_call_client(e->call));
+        TableSpace *space;
+        int k;
+
+        if (!api_manages_any(e->manager, caller))
+                return end_own(e, w, caller->uid);
+        if (w->service.size > 0)
+                return end_in_service(e, w, w->service);
+        LIST_FOREACH(space, &e->manager->table->spaces, link) {
+                k = end_in_service(e, w, space_service(space->space));
+                if (k < 0)
+                        return k;
+        }
+        return 0;
+}
+
+/* ---- nothing was found ---- */
+
+static void own_name_known(int result, const Account *account, void *userdata) {
+        BusCall *call = userdata;
+        const Caller *caller = bus_client_caller(bus_call_client(call));
+        Fault f = {};
+        int k;
+
+        if (result < 0)
+                k = fault(&f, FAULT_UNAVAILABLE, "NSS cannot say who uid %u is: %s", (unsigned) caller->uid, strerror(-result));
+        else if (caller_valid(caller) && account->uid == caller->uid)
+                k = bus_call_reply(call, "u", UINT32_C(0));
+        else {
+                k = fault(&f, FAULT_ACCESS_DENIED, "uid %u may end its own sessions only: others take Manage in [Access] of the service",
+                          (unsigned) caller->uid);
+                api_log_denied(caller, NULL, &f);
+        }
+        if (k != 0)
+                bus_call_fail(call, k, &f);
+        bus_call_unref(call);
+}
+
+/* Nothing was found that this caller may end. That is an answer for a manager, and for somebody who asked for his own name; for
+ * anybody else it must not tell whether there is something. */
+static int answer_none(Manager *m, BusCall *call, Slice user) {
+        char name[USER_MAX + 1];
+        int k;
+
+        snprintf(name, sizeof(name), "%.*s", (int) user.size, user.data);
+        k = accounts_look_up(m->accounts, name, own_name_known, bus_call_ref(call));
+        if (k < 0)
+                bus_call_unref(call);
+        return k;
 }
 
 static void log_many(BusCall *call, const char *what, Slice service, Slice user, uint64_t n) {
@@ -180,9 +238,8 @@ HANDLER(api_revoke_user) {
         OPTIONS_DONE Options o = {};
         _cleanup_(pending_freep) Pending *p = NULL;
         Manager *manager = userdata;
-        UserWalk w = { .table = manager->table };
-        bool has_except;
-        Ident except;
+        Ending e = { .manager = manager, .call = call, .reason = REASON_REVOKED, .now = manager_now(manager).steady };
+        Whose w = {};
         int k;
 
         k = read_user_args(manager, m, &w.service, &w.name, f);
@@ -192,23 +249,21 @@ HANDLER(api_revoke_user) {
         if (k != 0)
                 return k;
         w.prefix = o.prefix;
-        has_except = o.except.size > 0 && ident_parse(o.except.data, o.except.size, &except);
+        e.reason = o.password ? REASON_PASSWORD : REASON_REVOKED;
+        w.has_except = o.except.size > 0 && ident_parse(o.except.data, o.except.size, &w.except);
 
         k = pending_new(&p, manager, call, pending_reply_count);
         if (k < 0)
                 return k;
-        for (User *u = next_user(&w, NULL); u; u = next_user(&w, u)) {
-                k = end_user(manager, call, p->change, u, has_except ? &except : NULL, o.password ? REASON_PASSWORD : REASON_REVOKED, &p->number);
-                if (k < 0)
-                        return k;
-        }
-        if (p->number == 0 && !manages(manager, call, w.service)) {
-                k = check_own_name(call, w.name, f);
-                if (k != 0)
-                        return k;
-        }
+        e.change = p->change;
+        k = end_all(&e, &w);
+        if (k < 0)
+                return k;
+        if (e.n_staged == 0 && !manages(manager, call, w.service))
+                return answer_none(manager, call, w.name);
 
-        log_many(call, "RevokeUser", w.service, w.name, p->number);
+        p->number = e.n;
+        log_many(call, "RevokeUser", w.service, w.name, e.n);
         pending_submit(TAKE_PTR(p));
         return 0;
 }
@@ -226,7 +281,8 @@ static int check_revoke_all(Manager *m, BusCall *call, Slice service, Fault *f) 
 HANDLER(api_revoke_all) {
         _cleanup_(pending_freep) Pending *p = NULL;
         Manager *manager = userdata;
-        UserWalk w = { .table = manager->table, .name = slice("", 0), .prefix = true };
+        Ending e = { .manager = manager, .call = call, .reason = REASON_REVOKED, .now = manager_now(manager).steady };
+        Whose w = { .name = slice("", 0), .prefix = true };
         int k;
 
         k = args_string(m, &w.service);
@@ -239,13 +295,13 @@ HANDLER(api_revoke_all) {
         k = pending_new(&p, manager, call, pending_reply_count);
         if (k < 0)
                 return k;
-        for (User *u = next_user(&w, NULL); u; u = next_user(&w, u)) {
-                k = end_user(manager, call, p->change, u, NULL, REASON_REVOKED, &p->number);
-                if (k < 0)
-                        return k;
-        }
+        e.change = p->change;
+        k = end_all(&e, &w);
+        if (k < 0)
+                return k;
 
-        log_many(call, "RevokeAll", w.service, slice(NULL, 0), p->number);
+        p->number = e.n;
+        log_many(call, "RevokeAll", w.service, slice(NULL, 0), e.n);
         pending_submit(TAKE_PTR(p));
         return 0;
 }

@@ -104,14 +104,17 @@ int api_service_by_name(Manager *m, Slice name, const Service **ret, Fault *f) {
         return 0;
 }
 
+void api_log_denied(const Caller *caller, const char *service, const Fault *f) {
+        log_event(LOG_EVENT_DENIED, LOG_NOTICE, &(LogFields) { .service = service, .unit = caller->unit, .uid = caller->uid }, "%s", f->text);
+}
+
 int api_require(BusCall *call, const Service *s, Right right, Fault *f) {
         const Caller *caller = bus_client_caller(bus_call_client(call));
         int r;
 
         r = access_require(s, right, caller, f);
         if (r > 0)
-                log_event(LOG_EVENT_DENIED, LOG_NOTICE,
-                          &(LogFields) { .service = s->name, .unit = caller->unit, .uid = caller->uid }, "%s", f->text);
+                api_log_denied(caller, s->name, f);
         return r;
 }
 
@@ -136,7 +139,7 @@ int api_require_root(BusCall *call, const char *what, Fault *f) {
                 return 0;
 
         r = fault(f, FAULT_ACCESS_DENIED, "uid %u may not %s: only root may", (unsigned) caller->uid, what);
-        log_event(LOG_EVENT_DENIED, LOG_NOTICE, &(LogFields) { .unit = caller->unit, .uid = caller->uid }, "%s", f->text);
+        api_log_denied(caller, NULL, f);
         return r;
 }
 

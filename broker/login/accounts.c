@@ -241,6 +241,7 @@ static void drop(Queue *q) {
 
         while ((l = STAILQ_FIRST(q))) {
                 STAILQ_REMOVE_HEAD(q, link);
+                l->done(-ECANCELED, NULL, l->userdata);
                 lookup_free(l);
         }
 }

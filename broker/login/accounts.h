@@ -20,7 +20,7 @@ typedef struct Account {
 typedef void (*AccountDone)(int result, const Account *account, void *userdata);
 
 int accounts_new(Accounts **ret, sd_event *event);
-Accounts *accounts_free(Accounts *a);           /* open look-ups are dropped without a call */
+Accounts *accounts_free(Accounts *a);           /* open look-ups are called back with -ECANCELED */
 
 /* done may be called before this returns (the name was asked for a moment ago). 0 or a negative errno. */
 int accounts_look_up(Accounts *a, const char *name, AccountDone done, void *userdata);

@@ -161,6 +161,11 @@ def test_S06_a_users_sessions_in_all_services_are_his(world):
         games.RevokeUser("", "proxy", {})
     with raises("AccessDenied"):
         games.RevokeUser("", "pro", {"Prefix": True})
+    with raises("AccessDenied"):
+        games.RevokeSession(other[1]["Id"])
+    # refused is refused in the journal, too
+    log = world.broker.log
+    assert "may end its own sessions only" in log and "the session is not its own" in log
     assert games.RevokeUser("", "games", {}) >= 1
     assert games.RevokeUser("", "games", {}) == 0          # nothing left is an answer, not an error
     root.Resolve("none", other[0], {})
