@@ -8,7 +8,7 @@
 #include "digest.h"
 
 /* By hand and not by realloc(), which may leave a copy of a secret behind. */
-static int arena_reserve(Arena *a, size_t more) {
+int arena_reserve(Arena *a, size_t more) {
         size_t size = a->size ? a->size : 512;
         char *data;
 

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 typedef struct Arena {
         char *data;
@@ -20,6 +21,20 @@ int arena_add(Arena *a, const void *data, size_t size, size_t *ret_offset);
 
 /* Append size bytes without a NUL, to go on with what was appended last. 0 or -ENOMEM. */
 int arena_append(Arena *a, const void *data, size_t size);
+
+/* Make room for so much more. 0 or -ENOMEM. */
+int arena_reserve(Arena *a, size_t more);
+
+/* Append size bytes and a NUL where there is room for them. Returns their offset. */
+static inline size_t arena_put(Arena *a, const void *data, size_t size) {
+        size_t offset = a->used;
+
+        if (size > 0)
+                memcpy(a->data + offset, data, size);
+        a->data[offset + size] = '\0';
+        a->used = offset + size + 1;
+        return offset;
+}
 
 void arena_clear(Arena *a);
 void arena_done(Arena *a);

@@ -111,6 +111,16 @@ static void take_over(MapHandle *h, MapRef *m) {
         atomic_store_explicit(&h->current, m, memory_order_release);
 }
 
+int map_handle_adopt(MapHandle *h, int fd) {
+        MapRef *m;
+        int r;
+
+        r = map_ref_new(&m, fd);
+        if (r == 0)
+                take_over(h, m);
+        return r;
+}
+
 void map_handle_done(MapHandle *h) {
         MapRef *m = atomic_exchange(&h->all, NULL), *next;
 

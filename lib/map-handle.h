@@ -30,4 +30,6 @@ void map_handle_give_up(MapHandle *h, const MapView *v);
 /* Ask for a map, if there is none and it makes sense to. Called after the broker has answered something, so that nobody waits for it here. Leaves the
  * thread's error text alone. */
 void map_handle_open(websess *w);
+/* Make the map behind fd the one in force. 0 or a negative errno. */
+int map_handle_adopt(MapHandle *h, int fd);
 void map_handle_done(MapHandle *h);

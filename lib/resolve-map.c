@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "client.h"
+#include "validate.h"
 
 typedef struct LookUp {
         websess *handle;
@@ -73,7 +74,7 @@ static int judge(const LookUp *l, Record *r) {
                 return error_fault(&f);
         touch(l, r);
         websess_session_clear(l->session);
-        return session_fill(l->session, r, l->boottime);
+        return session_fill(l->session, r, l->session->copy.size, l->boottime);
 }
 
 static int look_up(const LookUp *l, Slice text) {
@@ -83,6 +84,10 @@ static int look_up(const LookUp *l, Slice text) {
         int k;
 
         if (!token_parse(text.data, text.size, prefix->text, prefix->size, &token)) {
+                Fault f;
+
+                if (validate_token_text(text, &f) != 0)
+                        return error_fault(&f);
                 /* It can't be a token of this service, if the service is still what it was. */
                 if (map_check(l->view) == MAP_GONE) {
                         map_handle_give_up(&l->handle->map, l->view);

@@ -37,7 +37,7 @@ static int read_reply(sd_bus_message *m, const Call *call) {
         return r;
 }
 
-static int call_broker(websess *w, const TokenText *token, const Need *need, websess_session *s) {
+static int call_with(websess *w, const TokenText *token, const Need *need, websess_session *s) {
         Request q = { .service = client_service(w, NULL), .token = token, .need = need };
         Call call = {
                 .member = "Resolve",
@@ -65,27 +65,35 @@ static int call_broker(websess *w, const TokenText *token, const Need *need, web
         return r;
 }
 
-static int look_up(websess *w, const TokenText *token, const Need *need, websess_session *s) {
+static int call_broker(websess *w, Slice token, const Need *need, websess_session *s) {
+        _cleanup_(token_text_done) TokenText text;
         int r;
 
-        r = token->size > 0 ? resolve_by_map(w, slice(token->data, token->size), need, s) : RESOLVE_ASK;
+        r = client_token_text(&text, token.data, token.size);
+        return r != 0 ? r : call_with(w, &text, need, s);
+}
+
+static int look_up(websess *w, Slice token, const Need *need, websess_session *s) {
+        int r;
+
+        r = resolve_by_map(w, token, need, s);
         if (r == RESOLVE_ASK)
                 r = call_broker(w, token, need, s);
         if (r != 0)
                 return r;
-        session_keep_token(s, token->data, token->size, false);
+        session_keep_token(s, token.data, token.size, false);
         /* Only the policy's AdminRole passes where none of the roles is there. */
         s->admin = need->n_roles > 0 && !has_one_of(s, need);
         return 0;
 }
 
 int client_resolve_plain(websess *w, const TokenText *token, const websess_need *need, websess_session *s) {
-        return look_up(w, token, &need->need, s);
+        return look_up(w, slice(token->data, token->size), &need->need, s);
 }
 
 /* The daemon's need and the call's: both. Two sets of roles are looked at in turn, since one call asks for any one of a
  * set; the second call is made only when the session's own roles do not decide, that is for an administrator. */
-static int resolve(websess *w, const TokenText *token, const websess_need *need, websess_session *s) {
+static int resolve(websess *w, Slice token, const websess_need *need, websess_session *s) {
         Need both = need_both(need, w->need), own;
         int r;
 
@@ -99,15 +107,27 @@ static int resolve(websess *w, const TokenText *token, const websess_need *need,
         return look_up(w, token, &own, s);
 }
 
+static bool within(const char *p, const char *data, size_t size) {
+        return (uintptr_t) p - (uintptr_t) data < size;
+}
+
+/* A token that the session value itself holds is kept elsewhere while the value is filled. */
+static int resolve_own(websess *w, Slice token, const websess_need *need, websess_session *s) {
+        _cleanup_(token_text_done) TokenText text;
+        int r;
+
+        r = client_token_text(&text, token.data, token.size);
+        return r != 0 ? r : resolve(w, slice(text.data, text.size), need, s);
+}
+
 int websess_resolve(websess *w, const char *token, size_t len, const websess_need *need, websess_session *s) {
-        _cleanup_(token_text_done) TokenText text = {};
+        Slice text = slice(token, token ? len : 0);
         int r;
 
         if (!w || !s)
                 return error_set(FAULT_INVALID_ARGUMENT, "There is no %s", w ? "session value to fill" : "handle");
-        r = client_token_text(&text, token, len);
-        if (r == 0)
-                r = resolve(w, &text, need, s);
+        r = within(token, s->token, sizeof(s->token)) || within(token, s->text.data, s->text.used) ? resolve_own(w, text, need, s) :
+                resolve(w, text, need, s);
         if (r != 0)
                 websess_session_clear(s);
         return r;

@@ -6,36 +6,39 @@
 
 #include "session.h"
 
-static int add_text(websess_session *s, Slice text, size_t *ret) {
-        return arena_add(&s->text, text.data, text.size, ret);
+#define STRINGS_MAX (6 + ROLES_MAX + METHODS_MAX)
+
+static size_t add_text(websess_session *s, Slice text) {
+        return arena_put(&s->text, text.data, text.size);
 }
 
-static int add_list(websess_session *s, const Record *r, bool (*next)(const Record *, size_t *, Slice *), size_t *items, size_t *n) {
-        size_t at = 0;
+static size_t add_list(websess_session *s, const Record *r, bool (*next)(const Record *, size_t *, Slice *), size_t *items) {
+        size_t at = 0, n = 0;
         Slice text;
 
-        for (*n = 0; next(r, &at, &text); ++*n)
-                if (add_text(s, text, &items[*n]) < 0)
-                        return -ENOMEM;
-        return 0;
+        while (next(r, &at, &text))
+                items[n++] = add_text(s, text);
+        return n;
 }
 
-static int add_texts(websess_session *s, const Record *r) {
+/* The roles are there twice: as strings, and as the verdict reads them. */
+static int add_texts(websess_session *s, const Record *r, size_t size) {
         char id[IDENT_HEX_SIZE + 1];
 
-        ident_format(&r->id, id);
-        if (add_text(s, slice(id, IDENT_HEX_SIZE), &s->id) < 0 ||
-            add_text(s, r->service, &s->service) < 0 ||
-            add_text(s, r->user, &s->user) < 0 ||
-            add_text(s, r->remote_host, &s->remote_host) < 0 ||
-            add_text(s, r->user_agent, &s->user_agent) < 0 ||
-            add_text(s, r->creator_unit, &s->creator_unit) < 0 ||
-            add_list(s, r, record_next_role, s->roles, &s->n_roles) < 0 ||
-            add_list(s, r, record_next_method, s->methods, &s->n_methods) < 0)
+        if (arena_reserve(&s->text, size + r->encoded_roles.size + sizeof(id) + STRINGS_MAX) < 0)
                 return -ENOMEM;
-        s->encoded_roles = s->text.used;
+        ident_format(&r->id, id);
+        s->id = add_text(s, slice(id, IDENT_HEX_SIZE));
+        s->service = add_text(s, r->service);
+        s->user = add_text(s, r->user);
+        s->remote_host = add_text(s, r->remote_host);
+        s->user_agent = add_text(s, r->user_agent);
+        s->creator_unit = add_text(s, r->creator_unit);
+        s->n_roles = add_list(s, r, record_next_role, s->roles);
+        s->n_methods = add_list(s, r, record_next_method, s->methods);
+        s->encoded_roles = add_text(s, r->encoded_roles);
         s->encoded_roles_size = r->encoded_roles.size;
-        return arena_append(&s->text, r->encoded_roles.data, r->encoded_roles.size);
+        return 0;
 }
 
 static int add_attributes(websess_session *s, const Record *r) {
@@ -48,10 +51,10 @@ static int add_attributes(websess_session *s, const Record *r) {
         return 0;
 }
 
-int session_fill(websess_session *s, const Record *r, uint64_t boottime) {
+int session_fill(websess_session *s, const Record *r, size_t size, uint64_t boottime) {
         struct timespec ts;
 
-        if (add_texts(s, r) < 0 || add_attributes(s, r) < 0) {
+        if (add_texts(s, r, size) < 0 || add_attributes(s, r) < 0) {
                 websess_session_clear(s);
                 return error_memory();
         }

@@ -51,8 +51,8 @@ int session_read(websess_session *s, sd_bus_message *m);
 /* The same out of bytes. Sets no error text: what cannot be read like this is read by sd-bus. */
 int session_read_bytes(websess_session *s, Unmarshal *u);
 
-/* The same from a record. boottime: now. 0 or -ENOMEM. */
-int session_fill(websess_session *s, const Record *r, uint64_t boottime);
+/* The same from a record of size bytes. boottime: now. 0 or -ENOMEM. */
+int session_fill(websess_session *s, const Record *r, size_t size, uint64_t boottime);
 
 /* Remember the token that the session was found by, or that was made for it. size is at most TOKEN_MAX. */
 void session_keep_token(websess_session *s, const char *token, size_t size, bool is_new);

@@ -163,7 +163,13 @@ int values_add(websess_values *v, const Attribute *a) {
         size_t offset = 0;
         Value *value;
 
-        if ((has_bytes(a->type) && arena_add(&v->arena, a->bytes.data, a->bytes.size, &offset) < 0) || add_entry(v, a->key, &value) < 0)
+        size_t size = has_bytes(a->type) ? a->bytes.size : 0;
+
+        if (arena_reserve(&v->arena, size + a->key.size + 2) < 0)
+                return -ENOMEM;
+        if (has_bytes(a->type))
+                offset = arena_put(&v->arena, a->bytes.data, size);
+        if (add_entry(v, a->key, &value) < 0)
                 return -ENOMEM;
         fill(value, a, offset);
         return 0;
