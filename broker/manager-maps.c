@@ -3,10 +3,18 @@
 #include "manager-maps.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "log.h"
+
+struct MapReader {
+        LIST_ENTRY(MapReader) link;
+        const BusClient *client;        /* compared, never looked into */
+        const Space *space;
+        uint64_t generation;
+};
 
 static void add_role(MapFacts *f, const char *role) {
         size_t size = strlen(role);
@@ -55,4 +63,56 @@ void maps_supersede(Manager *m) {
 
                 space_supersede(e->space, &f, manager_now(m).boottime);
         }
+}
+
+/* ---- readers ---- */
+
+static MapReader *find_reader(const Manager *m, const BusClient *client, const Space *space) {
+        MapReader *r;
+
+        LIST_FOREACH(r, &m->map_readers, link)
+                if ((!client || r->client == client) && (!space || r->space == space))
+                        return r;
+        return NULL;
+}
+
+static uint64_t generation(const Space *space) {
+        SpaceStatus s;
+
+        space_status(space, &s);
+        return s.generation;
+}
+
+/* Without memory he is not counted. */
+void maps_add_reader(Manager *m, const BusClient *client, const Space *space) {
+        MapReader *r = find_reader(m, client, space);
+
+        if (!r) {
+                r = calloc(1, sizeof(*r));
+                if (!r)
+                        return;
+                r->client = client;
+                r->space = space;
+                LIST_INSERT_HEAD(&m->map_readers, r, link);
+        }
+        r->generation = generation(space);
+}
+
+void maps_remove_reader(Manager *m, const BusClient *client) {
+        MapReader *r;
+
+        while ((r = find_reader(m, client, NULL))) {
+                LIST_REMOVE(r, link);
+                free(r);
+        }
+}
+
+unsigned maps_count_readers(const Manager *m, const Space *space) {
+        uint64_t now = generation(space);
+        const MapReader *r;
+        unsigned n = 0;
+
+        LIST_FOREACH(r, &m->map_readers, link)
+                n += r->space == space && r->generation == now;
+        return n;
 }

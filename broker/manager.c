@@ -374,6 +374,7 @@ int manager_new(Manager **ret, const ManagerOptions *o, Fault *f) {
                 return -ENOMEM;
 
         TAILQ_INIT(&m->logins);
+        LIST_INIT(&m->map_readers);
         r = copy_options(m, o);
         if (r < 0)
                 return r;
@@ -467,6 +468,7 @@ Manager *manager_free(Manager *m) {
         m->authenticator = authenticator_free(m->authenticator);
         m->accounts = accounts_free(m->accounts);
         m->bus = bus_free(m->bus);
+        maps_remove_reader(m, NULL);
         throttle_keeper_free(m->throttle_keeper);
         throttle_free(m->throttle);
         m->store = store_free(m->store);

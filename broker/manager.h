@@ -18,6 +18,7 @@
 #include "throttle-keeper.h"
 
 typedef struct Login Login;
+typedef struct MapReader MapReader;
 
 typedef struct Manager {
         sd_event *event;
@@ -26,6 +27,7 @@ typedef struct Manager {
         Store *store;
         sd_event_source *store_source, *store_mark_source, *clock_source, *drain_source;
         Steady steady;
+        LIST_HEAD(, MapReader) map_readers;     /* who was given which map */
         Lifeline *lifeline;             /* NULL: the kernel cannot do it, so there are no maps */
         uint64_t time_namespace;
         Table *table;

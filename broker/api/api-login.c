@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "manager-maps.h"
 #include "log.h"
 #include "validate.h"
 
@@ -365,6 +366,7 @@ void api_client_gone(void *userdata, BusClient *client) {
         Manager *m = userdata;
         Login *l, *next;
 
+        maps_remove_reader(m, client);
         for (l = TAILQ_FIRST(&m->logins); l; l = next) {
                 next = TAILQ_NEXT(l, link);
                 /* without an authentication it waits for NSS, which calls back */

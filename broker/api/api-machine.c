@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "manager-maps.h"
 #include "log.h"
 
 HANDLER(api_subscribe) {
@@ -194,6 +195,37 @@ GETTER(get_logins) {
         return sd_bus_message_append(reply, "u", s.active + s.waiting);
 }
 
+/* One line for each map: this is for people. Of the services that the caller may use. */
+static int append_map(sd_bus_message *reply, const Manager *m, const Space *space) {
+        _cleanup_free_ char *text = NULL;
+        Slice name = space_service(space);
+        SpaceStatus s;
+
+        space_status(space, &s);
+        if (!s.has_map)
+                return 0;
+        if (asprintf(&text, "%.*s: %llu sessions, %llu bytes, generation %llu, %u readers%s", (int) name.size, name.data, (unsigned long long) s.sessions,
+                     (unsigned long long) s.bytes, (unsigned long long) s.generation, maps_count_readers(m, space),
+                     s.incomplete ? ", incomplete: see MaxMemory= in [Map] of websess.conf" : "") < 0)
+                return -ENOMEM;
+        return sd_bus_message_append_basic(reply, 's', text);
+}
+
+GETTER(get_maps) {
+        const Manager *m = userdata;
+        const TableSpace *e;
+        int k;
+
+        k = sd_bus_message_open_container(reply, 'a', "s");
+        LIST_FOREACH(e, &m->table->spaces, link) {
+                const Service *s = policy_find(m->policy, space_service(e->space));
+
+                if (k >= 0 && s && may_use(s, bus_client_caller(client)))
+                        k = append_map(reply, m, e->space);
+        }
+        return k < 0 ? k : sd_bus_message_close_container(reply);
+}
+
 const BusProperty api_manager_properties[] = {
         { "Version", "s", get_version },
         { "Services", "as", get_services },
@@ -214,6 +246,7 @@ const BusProperty api_manager_properties[] = {
         { "OnSystemBus", "b", get_on_bus },
         { "HelpersIdle", "u", get_helpers_idle },
         { "LoginsInProgress", "u", get_logins },
+        { "Maps", "as", get_maps },
         { "ThrottlesFull", "u", api_get_throttled },
         {}
 };

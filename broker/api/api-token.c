@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "manager-maps.h"
 #include "validate.h"
 #include "verdict.h"
 
@@ -302,5 +303,6 @@ HANDLER(api_open_map) {
         fd = space_open(space, bus_client_caller(bus_call_client(call))->uid == geteuid(), manager_now(manager).boottime);
         if (fd < 0)
                 return fault(f, FAULT_UNAVAILABLE, "there is no map of \"%s\": %s", service->name, strerror(-fd));
+        maps_add_reader(manager, bus_call_client(call), space);
         return bus_call_reply(call, "h", fd);
 }

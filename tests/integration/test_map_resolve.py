@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Resolves by the map: the same as by a call, without the broker's help, and never stale. A broker that is stopped tells the two apart."""
 import contextlib
+import ctypes
 import os
 import signal
 import threading
@@ -258,3 +259,47 @@ def test_L03_without_room_a_map_says_that_it_is_incomplete(broker, place):
             lib.logout(token)
             with fails("NoSession"):
                 lib.resolve(token)
+
+
+def test_an_operator_sees_the_maps(broker):
+    def shown():
+        return next((line for line in lib.status()["Maps"] if line.startswith("slow: ")), None)
+
+    with with_map(broker) as lib:
+        lib.create("1", roles=["USER"])
+        line = shown()
+        assert "1 sessions" in line and "generation " in line and "1 readers" in line
+        with with_map(broker) as other:
+            assert "2 readers" in shown()
+            broker.reload()
+            assert "0 readers" in shown()
+            with fails("NoSession"):
+                other.resolve("rubbish")
+            assert "1 readers" in shown()
+        wait_until(lambda: "0 readers" in shown(), what="the end of a reader")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another time namespace")
+def test_S03_a_child_in_another_time_namespace_does_not_believe_a_map(broker):
+    """There it is a week later: every session would have ended."""
+    with with_map(broker, timeout=5) as lib:
+        token = lib.create("1", roles=["USER"]).token
+        assert lib.resolve(token).user == "1"
+        child = os.fork()
+        if child == 0:
+            status = 1
+            with contextlib.suppress(BaseException):
+                assert ctypes.CDLL(None).unshare(0x80) == 0
+                with open("/proc/self/timens_offsets", "w", encoding="ascii") as file:
+                    file.write("boottime 604800 0\n")
+                grandchild = os.fork()
+                if grandchild == 0:
+                    with contextlib.suppress(BaseException):
+                        for _ in range(3):
+                            assert lib.resolve(token).user == "1"
+                        status = 0
+                    os._exit(status)
+                status = os.waitpid(grandchild, 0)[1]
+            os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+        assert lib.resolve(token).user == "1"
