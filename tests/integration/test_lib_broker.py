@@ -211,8 +211,12 @@ def test_S01_no_token_and_no_password_stays_in_memory(broker, place, tmp_path):
         #include <string.h>
         #include <unistd.h>
         #include "websess.h"
+        static char line[300];
+        static int ask(void *userdata, websess_conversation *c) {
+                return websess_conversation_answer(c, 0, line, strlen(line));
+        }
         int main(int argc, char **argv) {
-                char token[300], line[300];
+                char token[300];
                 websess *w;
                 websess_session *s;
                 if (websess_open(&w, "default", 20000000) != 0 || websess_session_new(&s) != 0)
@@ -226,6 +230,8 @@ def test_S01_no_token_and_no_password_stays_in_memory(broker, place, tmp_path):
                 if (websess_resolve(w, token, strlen(token), NULL, s) != 0 ||
                     websess_rotate(w, token, strlen(token), NULL, s) != 0)
                         return 4;
+                if (websess_login_ask(w, "alice", NULL, ask, NULL, s) != 0)
+                        return 6;
                 strcpy(token, websess_session_token(s));
                 (void) !write(1, token, strlen(token));
                 (void) !write(1, "\n", 1);

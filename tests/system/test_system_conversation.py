@@ -44,11 +44,13 @@ def test_real_password_in_a_conversation(talk, ctl):
 
 def test_S12_expired_password_is_changed_and_the_account_let_in(machine, talk):
     before, after = PASSWORDS["bob"], "a new and better one 7!"
+    shadow = machine.out("stat", "--format=%U:%G:%a", "/etc/shadow")
     machine.run("chage", "--lastday=0", "bob")
     try:
         states, texts, token, _ = talk("bob", before, before, after, after)
         assert states[-1] == "done" and token, texts
         assert any("expired" in text or "required to change" in text for text in texts), texts
+        assert machine.out("stat", "--format=%U:%G:%a", "/etc/shadow") == shadow
         assert talk("bob", after)[0] == ["prompt", "done"]
         assert talk("bob", before)[0] == ["prompt", "denied"]
     finally:
