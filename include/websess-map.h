@@ -100,9 +100,11 @@ _Static_assert(sizeof(MapHeader) <= MAP_HEADER_SIZE, "the header has one page");
 _Static_assert(sizeof(MapBucket) == 8 && sizeof(MapSlot) == MAP_SLOT_HEADER_SIZE, "layout");
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2, "readers take no lock");
 
-/* The bucket of an id: its random part is random enough. */
+/* The bucket of an id. Ids of one millisecond count up, in the last byte, which is the highest of a word here: a multiplication alone would leave it there
+ * and put them all into one chain. */
 static inline uint32_t map_bucket(const uint64_t id[static 2], uint32_t n_buckets) {
-        uint64_t x = (id[0] ^ id[1]) * UINT64_C(0x9e3779b97f4a7c15);
+        uint64_t x = id[0] ^ id[1];
 
+        x = (x ^ (x >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
         return (uint32_t) (x >> 32) & (n_buckets - 1);
 }

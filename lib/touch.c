@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "websess-map.h"
+
 #define PROBES 8u
 
 enum {
@@ -18,7 +20,7 @@ static void words_of(const Ident *id, uint64_t out[static 2]) {
 }
 
 static size_t first_place(const uint64_t id[static 2]) {
-        return (size_t) (((id[0] ^ id[1]) * UINT64_C(0x9e3779b97f4a7c15)) >> 40) % TOUCHES_MAX;
+        return map_bucket(id, TOUCHES_MAX);
 }
 
 static bool holds(const Touch *p, const uint64_t id[static 2], uint64_t now, uint64_t interval, uint64_t *when) {
