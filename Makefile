@@ -310,10 +310,11 @@ export INSTALLED CONFIGURATION
 
 needs-root = $(if $(DESTDIR),,@test $$(id -u) = 0 || { echo "As root, run:  make $(1)   (or choose a folder: DESTDIR=…)" >&2; exit 1; })
 
+# Each file takes its place at once: what is started meanwhile, a helper for a login, is the old one or the new one.
 install: all $(addprefix $(BUILD)/installed/,function.3 websessctl libwebsess.pc websessd.service websess-pam@.service)
 	$(call needs-root,install)
-	@set -e; echo "$$INSTALLED" | while read -r mode from to; do \
-		test -z "$$to" || install -D -m $$mode "$$from" "$(DESTDIR)$$to"; done
+	@set -e; echo "$$INSTALLED" | while read -r mode from to; do test -n "$$to" || continue; \
+		install -D -m $$mode "$$from" "$(DESTDIR)$$to.new" && mv -f "$(DESTDIR)$$to.new" "$(DESTDIR)$$to"; done
 	@set -e; echo "$$CONFIGURATION" | while read -r mode from to; do \
 		test -e "$(DESTDIR)$$to" || install -D -m $$mode "$$from" "$(DESTDIR)$$to"; done
 	@ln -sf libwebsess.so.$(VERSION) $(DESTDIR)$(libdir)/$(SONAME)
