@@ -247,7 +247,7 @@ bench: deps-bench
 	@BUILD=$(BUILD) tests/bench/run $(ARGS)
 
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
-bench-programs: $(BENCHES)
+bench-programs: $(BENCHES) $(TEST_MODULES)
 $(BENCHES): LIBS := -lsystemd -lcrypto -llmdb -lpcre2-8 -lpsl -lpam -lhiredis -lpthread -lm
 $(BENCHES): $(BUILD)/%: $(BUILD)/%.o $(LAYERS)
 	$(call link,-pie)

@@ -11,6 +11,8 @@
 
 #include <err.h>
 #include <hiredis/hiredis.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,4 +78,54 @@ static inline redisContext *redis_open(const char *path) {
         if (!c || c->err)
                 errx(1, "redis at %s: %s", path, c ? c->errstr : "out of memory");
         return c;
+}
+
+/* What tests/bench/fill wrote: a token per line. In random order, so that reading one after the other is as good as drawing. */
+typedef struct Tokens {
+        char (*lines)[TOKEN_SIZE + 1];
+        size_t n, at;
+} Tokens;
+
+static inline Tokens tokens_read(const char *path) {
+        FILE *f = fopen(path, "re");
+        Tokens t = {};
+        long size;
+
+        if (!f || fseek(f, 0, SEEK_END) < 0 || (size = ftell(f)) < (long) sizeof(*t.lines))
+                err(1, "%s", path);
+        rewind(f);
+        t.n = (size_t) size / sizeof(*t.lines);
+        t.lines = allocate(t.n, sizeof(*t.lines));
+        if (fread(t.lines, sizeof(*t.lines), t.n, f) != t.n)
+                err(1, "%s", path);
+        (void) fclose(f);
+        return t;
+}
+
+static inline const char *tokens_next(Tokens *t) {
+        t->at = (t->at + 1) % t->n;
+        return t->lines[t->at];
+}
+
+static inline void stay_on(int processor) {
+        cpu_set_t set;
+
+        CPU_ZERO(&set);
+        CPU_SET(processor, &set);
+        if (sched_setaffinity(0, sizeof(set), &set) < 0)
+                err(1, "processor %d", processor);
+}
+
+/* Does this process hold a map? Else what is measured is something else. */
+static inline bool has_map(void) {
+        FILE *f = fopen("/proc/self/maps", "re");
+        bool found = false;
+        char line[512];
+
+        if (!f)
+                err(1, "/proc/self/maps");
+        while (fgets(line, sizeof(line), f))
+                found = found || strstr(line, "memfd:websess-map");
+        (void) fclose(f);
+        return found;
 }
