@@ -98,6 +98,65 @@ static void test_result_comes_back(void **state) {
         assert_false(auth_message_next_method(&out, &position, &s));
 }
 
+static void test_conversation_comes_back(void **state) {
+        AuthMessage m = begin_message(), out;
+        size_t size;
+        _cleanup_free_ uint8_t *data = NULL;
+
+        m.operation = AUTH_CONVERSE;
+        m.secret = (Slice) {};
+        m.flags = AUTH_STEP_UP;
+        data = encode(&m, &size);
+        assert_int_equal(auth_message_decode(data, size, &out), 0);
+        assert_int_equal(out.operation, AUTH_CONVERSE);
+        assert_int_equal(out.flags, AUTH_STEP_UP);
+        assert_slice(out.user, "alice");
+}
+
+static void test_rounds_come_back_in_order(void **state) {
+        static const Slice prompts[] = { { "\001PIN", 4 }, { "\004", 1 } }, answers[] = { { "", 0 }, { "p\xc3\xa4ss", 5 } };
+        AuthMessage prompt = { .operation = AUTH_PROMPT, .messages = prompts, .n_messages = 2 }, out;
+        AuthMessage answer = { .operation = AUTH_ANSWER, .answers = answers, .n_answers = 2 };
+        size_t size, position = 0;
+        _cleanup_free_ uint8_t *data = encode(&prompt, &size), *more = NULL;
+        Slice s;
+        int style;
+
+        assert_int_equal(auth_message_decode(data, size, &out), 0);
+        assert_int_equal(out.n_messages, 2);
+        assert_true(auth_message_next_prompt(&out, &position, &style, &s));
+        assert_int_equal(style, AUTH_STYLE_SECRET);
+        assert_slice(s, "PIN");
+        assert_true(auth_message_next_prompt(&out, &position, &style, &s));
+        assert_int_equal(style, AUTH_STYLE_INFO);
+        assert_int_equal(s.size, 0);
+        assert_false(auth_message_next_prompt(&out, &position, &style, &s));
+
+        position = 0;
+        more = encode(&answer, &size);
+        assert_int_equal(auth_message_decode(more, size, &out), 0);
+        assert_int_equal(out.n_answers, 2);
+        assert_true(auth_message_next_answer(&out, &position, &s));
+        assert_int_equal(s.size, 0);
+        assert_true(auth_message_next_answer(&out, &position, &s));
+        assert_slice(s, "p\xc3\xa4ss");
+        assert_false(auth_message_next_answer(&out, &position, &s));
+}
+
+static void test_rounds_that_cannot_be_are_refused(void **state) {
+        static char long_text[AUTH_SECRET_MAX + 1];
+        static const Slice nul[] = { { "a\0b", 3 } };
+        Slice too_long[1];
+
+        memset(long_text, 'x', sizeof(long_text));
+        too_long[0] = slice(long_text, sizeof(long_text));
+        assert_int_equal(auth_message_size(&(AuthMessage) { .operation = AUTH_ANSWER, .answers = nul, .n_answers = 1 }), 0);
+        assert_int_equal(auth_message_size(&(AuthMessage) { .operation = AUTH_ANSWER, .answers = too_long, .n_answers = 1 }), 0);
+        /* Numbers between those that are known are none. */
+        for (int i = 4; i < 16; i++)
+                assert_int_equal(auth_message_size(&(AuthMessage) { .operation = (uint8_t) i }), 0);
+}
+
 static void test_ready_is_a_header(void **state) {
         static const uint8_t expected[] = { AUTH_PROTOCOL_VERSION, AUTH_READY, 0, 0, 8, 0, 0, 0 };
         uint8_t data[8];
@@ -237,6 +296,9 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_begin_comes_back),
                 cmocka_unit_test(test_result_comes_back),
+                cmocka_unit_test(test_conversation_comes_back),
+                cmocka_unit_test(test_rounds_come_back_in_order),
+                cmocka_unit_test(test_rounds_that_cannot_be_are_refused),
                 cmocka_unit_test(test_ready_is_a_header),
                 cmocka_unit_test(test_broken_values_are_not_encoded),
                 cmocka_unit_test(test_too_many_groups_are_not_encoded),

@@ -167,7 +167,7 @@ static void test_R4_calls_of_an_administrator(void **state) {
         assert_int_equal(websess_revoke_user(f->w, NULL, "anna", "keep", WEBSESS_REVOKE_PREFIX, &n), 0);
         assert_int_equal(n, 3);
         assert_int_equal(websess_revoke_user(f->w, "", "anna", NULL, 0, NULL), 0);
-        assert_int_equal(websess_revoke_user(f->w, "", "anna", NULL, 2, NULL), WEBSESS_E_INVALID_ARGUMENT);
+        assert_int_equal(websess_revoke_user(f->w, "", "anna", NULL, 4, NULL), WEBSESS_E_INVALID_ARGUMENT);
         assert_int_equal(websess_revoke_user(f->w, "", NULL, NULL, 0, NULL), WEBSESS_E_INVALID_ARGUMENT);
         assert_int_equal(websess_revoke_all(f->w, NULL, &n), 0);
         assert_int_equal(websess_set_roles(f->w, "x", roles, 2, &version), 0);

@@ -172,6 +172,19 @@ static void test_S26_access_entries(void **state) {
         run(cases, ELEMENTSOF(cases));
 }
 
+static void test_presets_and_methods(void **state) {
+        static const Case cases[] = {
+                { "[Service]\nPreset=aal4\n", "2: Preset: \"aal4\" is none of: none, aal1, aal2, aal3" },
+                { "[Service]\nPreset=aal2\nLifetimeSec=2d\n", "3: LifetimeSec: LifetimeSec= is longer than Preset= allows" },
+                { "[Service]\nIdleSec=20min\nPreset=aal3\n", "3: Preset: IdleSec= is longer than Preset= allows" },
+                { "[Service]\nPreset=aal3\nRememberSec=13h\n", "3: RememberSec: RememberSec= is longer than Preset= allows" },
+                { "[Service]\nLevel=0\n", "2: Level: \"0\" is not a number from 1 to 1000" },
+                { "[Service]\nStepUpLevel=1001\n", "2: StepUpLevel: \"1001\" is not a number from 0 to 1000" },
+        };
+
+        run(cases, ELEMENTSOF(cases));
+}
+
 static void test_settings(void **state) {
         static const Case cases[] = {
                 { "[Store]\nMaxSize=lots\n", "2: MaxSize: \"lots\" is not a size from 1M to 16T, such as 64M" },
@@ -289,6 +302,7 @@ int main(void) {
                 cmocka_unit_test(test_keys_that_do_not_fit_name_the_later_line),
                 cmocka_unit_test(test_C5_roles),
                 cmocka_unit_test(test_S26_access_entries),
+                cmocka_unit_test(test_presets_and_methods),
                 cmocka_unit_test(test_settings),
                 cmocka_unit_test(test_drop_in_is_named),
                 cmocka_unit_test(test_S23_service_names),

@@ -245,6 +245,53 @@ static void test_defaults_bow_to_what_is_written(void **state) {
         policy_unref(p);
 }
 
+static void test_presets_give_the_times_that_are_not_written(void **state) {
+        static const struct {
+                const char *text;
+                uint64_t idle, lifetime, remember;
+        } cases[] = {
+                { "[Service]\nPreset=aal1\n", 30 * USEC_PER_DAY, 30 * USEC_PER_DAY, 30 * USEC_PER_DAY },
+                { "[Service]\nPreset=aal2\n", USEC_PER_HOUR, USEC_PER_DAY, USEC_PER_DAY },
+                { "[Service]\nPreset=aal3\n", 15 * USEC_PER_MINUTE, 12 * USEC_PER_HOUR, 12 * USEC_PER_HOUR },
+                { "[Service]\nIdleSec=5min\nPreset=aal2\n", 5 * USEC_PER_MINUTE, USEC_PER_DAY, USEC_PER_DAY },
+                { "[Service]\nPreset=aal2\nLifetimeSec=30min\n", 30 * USEC_PER_MINUTE, 30 * USEC_PER_MINUTE, USEC_PER_DAY },
+                { "[Service]\nPreset=aal2\nPreset=\n", 2 * USEC_PER_HOUR, USEC_PER_DAY, 30 * USEC_PER_DAY },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const Service *s;
+                Policy *p = text_load(cases[i].text, &s);
+
+                assert_true(s->idle_usec == cases[i].idle);
+                assert_true(s->lifetime_usec == cases[i].lifetime);
+                assert_true(s->remember_usec == cases[i].remember);
+                policy_unref(p);
+        }
+}
+
+static void test_S07_stacks_have_methods_and_levels(void **state) {
+        const Service *s;
+        Policy *p = text_load("[Service]\nPAMService=a\n", &s);
+        Stack stack = service_stack(s, true);
+
+        assert_string_equal(stack.pam_service, "a");
+        assert_int_equal(stack.level, 1);
+        assert_string_equal(stack.methods->names[0], "pwd");
+        policy_unref(p);
+
+        p = text_load("[Service]\nPAMService=a\nAuthMethods=pwd otp\nAuthMethods=mfa otp\nLevel=2\nStepUpPAMService=b\n"
+                      "StepUpAuthMethods=hwk\nStepUpLevel=3\n", &s);
+        stack = service_stack(s, false);
+        assert_string_equal(stack.pam_service, "a");
+        assert_int_equal(stack.methods->n, 3);
+        assert_int_equal(stack.level, 2);
+        stack = service_stack(s, true);
+        assert_string_equal(stack.pam_service, "b");
+        assert_string_equal(stack.methods->names[0], "hwk");
+        assert_int_equal(stack.level, 3);
+        policy_unref(p);
+}
+
 static void test_R6_services_and_drop_ins(void **state) {
         const Service *s;
         Policy *p;
@@ -335,6 +382,8 @@ int main(void) {
                 cmocka_unit_test(test_map_follows_resolve),
                 cmocka_unit_test(test_R5_touch_is_at_most_a_quarter_of_idle),
                 cmocka_unit_test(test_defaults_bow_to_what_is_written),
+                cmocka_unit_test(test_presets_give_the_times_that_are_not_written),
+                cmocka_unit_test(test_S07_stacks_have_methods_and_levels),
                 cmocka_unit_test(test_R6_services_and_drop_ins),
                 cmocka_unit_test(test_shipped_files_load),
         };
