@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Owns nothing beyond one call but the tokens it hangs into the PAM handle. Talks to the broker's private socket
  * and to syslog. */
+#include "client.h"
 #include "module.h"
 
 #include <errno.h>
@@ -96,8 +97,10 @@ int module_begin(Module *m, pam_handle_t *handle, ModuleKind kind, int argc, con
         if (r != PAM_SUCCESS)
                 return r;
         r = websess_open_socket(&m->broker, m->arguments.service, m->arguments.socket, m->arguments.timeout_usec);
-        if (r == 0)
+        if (r == 0) {
+                m->broker->map.off = true;      /* one question, and the process goes: a call is the shorter way */
                 r = websess_session_new(&m->session);
+        }
         return module_result(m, r, "cannot prepare");
 }
 
