@@ -99,6 +99,9 @@ static void check_recovery(Manager *m) {
         if (s.last_error != 0)
                 return;
         m->store_failed = false;
+        if (!m->store_complained)
+                return;
+        m->store_complained = false;
         log_event(LOG_EVENT_STORE_RECOVERED, LOG_NOTICE, LOG_NO_FIELDS, "The store can write again");
         manager_update_status(m);
 }

@@ -43,6 +43,8 @@ typedef struct Manager {
         int exit_status;
         bool stopping;
         bool store_failed;              /* the last change could not be committed */
+        bool store_complained;          /* … and that was said */
+        uint64_t store_quiet_until;     /* CLOCK_BOOTTIME: not said again before */
         bool policy_refused;            /* the files on disk are not what is in force */
         bool has_backup;                /* one is being made */
 } Manager;

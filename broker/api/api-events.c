@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "log.h"
+#include "span.h"
 #include "websess-names.h"
+
+#define COMPLAIN_EVERY_USEC (10 * USEC_PER_SEC)
 
 /* What is sent follows Manage, Resolve or the own uid. */
 static bool may_see(void *userdata, const BusClient *client, const void *subject) {
@@ -75,14 +78,18 @@ static void removed(void *userdata, Session *s, Reason reason) {
                 log_error(k, "Cannot send SessionRemoved");
 }
 
-/* Said once when it begins, and once when it is over (manager.c): a full disk is not to fill the journal as well. */
+/* Said once when it begins, and once when it is over (manager.c), and not each time that a small change fits where a large one did not: a full
+ * disk is not to fill the journal as well. */
 static void failed(void *userdata, int error) {
         Manager *m = userdata;
+        uint64_t now = manager_now(m).boottime;
         Fault f = {};
 
-        if (m->store_failed)
-                return;
         m->store_failed = true;
+        if (m->store_complained || now < m->store_quiet_until)
+                return;
+        m->store_complained = true;
+        m->store_quiet_until = now + COMPLAIN_EVERY_USEC;
         api_store_fault(error, &f);
         log_event(LOG_EVENT_STORE_FAILED, LOG_CRIT, LOG_NO_FIELDS, "%s", f.text);
         manager_update_status(m);

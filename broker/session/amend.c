@@ -69,6 +69,8 @@ static int rotate(Change *c, Session *s, const Options *o, const uint8_t tag[sta
         int k;
 
         session_head(s, &r);
+        if ((r.flags & RECORD_ANONYMOUS) && o->level > 0)
+                return fault(f, FAULT_INVALID_ARGUMENT, "a visitor's session has level 0");
         if (options_have(o, OPTION_LEVEL))
                 r.level = o->level;
         if (options_have(o, OPTION_AUTH_METHODS)) {

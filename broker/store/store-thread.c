@@ -197,7 +197,9 @@ static void note_success(Store *s, const Group *group, uint64_t used, bool reser
         s->status.reserved = reserved;
         s->status.groups++;
         s->status.changes += group->n_changes;
-        s->status.last_error = 0;
+        /* Revoking works on a full disk too: it says nothing of the rest. */
+        if (!group->need.revocation)
+                s->status.last_error = 0;
 }
 
 /* What is queued rests on what did not happen; what will be submitted before the loop has seen it, too. */

@@ -87,7 +87,7 @@ typedef struct StoreStatus {
         uint64_t sessions;              /* records in the database */
         uint64_t used_bytes, file_bytes, max_bytes;
         uint64_t groups, changes;       /* committed since start */
-        int last_error;                 /* negative errno of the last failed group, 0 when the last one went well */
+        int last_error;                 /* negative errno of the last failed group, 0 when one that writes more than ends went well since */
         bool reserved;                  /* the reserve is allocated on disk */
 } StoreStatus;
 void store_status(const Store *s, StoreStatus *out);

@@ -95,8 +95,29 @@ static void test_S04_S17_long_revocation_leaves_turns_to_others(void **state) {
         close_world(&w);
 }
 
+/* A visitor is nobody: not even who may create sessions gives a visitor's a level. */
+static void test_F2_visitors_session_gets_no_level(void **state) {
+        Options o = { .has = OPTION_BIT(OPTION_LEVEL), .level = 1 };
+        Session *s = NULL;
+        Change *c = NULL;
+        Token token;
+        World w;
+        Made m;
+
+        open_world(&w, "[Service]\nUsers=app\nAnonymous=yes\n", 1 << 24);
+        assert_int_equal(make(&w, &m, "", NULL, NULL), 0);
+        settle(&w);
+        assert_int_equal(change_new(&c, w.table), 0);
+        assert_int_equal(amend_secret(c, w.table, policy_find(w.policy, slice_of("shop")), slice_of(m.text), &o, 998, &w.now, &s, &token, NULL),
+                         FAULT_INVALID_ARGUMENT);
+        assert_null(m.session->staged);
+        change_free(c);
+        close_world(&w);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_F2_visitors_session_gets_no_level),
                 cmocka_unit_test(test_R8_change_given_up_takes_nothing_of_another_along),
                 cmocka_unit_test(test_S04_S17_long_revocation_leaves_turns_to_others),
         };
