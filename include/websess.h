@@ -32,17 +32,20 @@
  *
  * Fork. Handles and all other objects may be used on both sides of fork(): the child makes connections of its own and
  * never writes into its parent's. The watch is not inherited: call websess_watch() again. A child that chroots, or
- * enters another mount namespace, must still see the socket there, else its calls answer WEBSESS_E_UNAVAILABLE. It reads on in a map that its
- * parent had; a new one it gets only where it also sees /proc.
+ * enters another mount namespace, must still see the socket there, else its calls answer WEBSESS_E_UNAVAILABLE. It
+ * reads on in a map that its parent had; a new one it gets only where it also sees /proc.
  *
- * The map. Where the service's policy lets this process have its map (right Map, by default whoever may resolve), websess_resolve() finds sessions in memory that
- * the broker shares read-only, without a call, a lock or a system call; else, and when the map cannot tell, it asks the broker. Nothing is different but
- * the time it takes: what was revoked or changed is seen by the very next resolve. The map is fetched by the first resolve of a handle. A process that
- * enters another time namespace (setns(2)) must make a new handle; a child made in one notices by itself, and asks the broker.
+ * The map. Where the service's policy lets this process have its map (right Map, by default whoever may resolve),
+ * websess_resolve() finds sessions in memory that the broker shares read-only, without a call, a lock or a system
+ * call; else, and when the map cannot tell, it asks the broker. Nothing is different but the time it takes: what was
+ * revoked or changed is seen by the very next resolve. The map is fetched by the first resolve of a handle. A process
+ * that enters another time namespace (setns(2)) must make a new handle; a child made in one notices by itself, and
+ * asks the broker.
  *
- * A session found there was seen, and the broker must come to know (its idle end moves): at most once in the policy's TouchSec, and a quarter of its idle time, the
- * resolve that finds it tells him so, in a message that nobody waits for; a busy process, which does so more than once in 10 ms, lets them gather for the
- * next resolve, call or websess_dispatch() to send. websess_close() sends what is left.
+ * A session found there was seen, and the broker must come to know (its idle end moves): at most once in the policy's
+ * TouchSec, and a quarter of its idle time, the resolve that finds it tells him so, in a message that nobody waits
+ * for; a busy process, which does so more than once in 10 ms, lets them gather for the next resolve, call or
+ * websess_dispatch() to send. websess_close() sends what is left.
  *
  * Restarts. A call waits for a broker that is being restarted, up to the handle's time-out, and is sent again where its
  * reply was lost. Calls that make something carry a RequestId, so that they happen once. WEBSESS_E_UNAVAILABLE comes
