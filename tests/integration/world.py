@@ -268,9 +268,13 @@ class Broker(Process):
         assert "Sanitizer" not in self.log and "runtime error" not in self.log, self.log
 
 
+# Found before a fork: in the child of a process with threads the loader must not be called.
+prctl = ctypes.CDLL(None).prctl
+
+
 def end_with_parent():
     """Not even a killed test run leaves anything behind."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    prctl(1, signal.SIGKILL)
 
 
 def wait_until(condition, timeout=TIMEOUT, what="the condition"):

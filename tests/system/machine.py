@@ -4,6 +4,7 @@
 Everything that is written goes to a tmpfs which only the machine's mount namespace sees, so that nothing needs to be unmounted: when its
 processes are gone, all of it is. Users are made and units are started in there only; there is no network.
 """
+import ctypes
 import os
 import pathlib
 import re
@@ -156,10 +157,13 @@ class Machine:
         shutil.rmtree(self.folder)
 
 
+# Found before a fork: in the child of a process with threads the loader must not be called.
+prctl = ctypes.CDLL(None).prctl
+
+
 def die_with_parent():
     """Not even a killed test run leaves a machine behind."""
-    import ctypes
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    prctl(1, signal.SIGTERM)
 
 
 def wait_until(condition, timeout=TIMEOUT, what="the condition"):
