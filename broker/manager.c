@@ -45,7 +45,7 @@ static AuthOptions auth_options(const Manager *m, const char *socket_path) {
         return (AuthOptions) {
                 .socket_path = socket_path,
                 .idle_helpers = s->idle_helpers, .max_helpers = s->max_helpers,
-                .timeout_usec = s->login_timeout_usec, .queue_timeout_usec = s->queue_timeout_usec, .failure_floor_usec = s->failure_delay_usec,
+                .timeout_usec = s->login_timeout_usec, .queue_timeout_usec = s->queue_timeout_usec, .failure_floor_usec = s->failure_delay_usec, .account_key = store_account_key(m->store),
         };
 }
 
@@ -75,6 +75,7 @@ int manager_reload(Manager *m, Fault *f) {
                 authenticator_set_options(m->authenticator, &auth);
                 limits = bus_limits(m);
                 bus_set_limits(m->bus, &limits);
+                watch_all(m->watch);
                 log_event(LOG_EVENT_POLICY_LOADED, LOG_INFO, LOG_NO_FIELDS, "Policy of %zu services loaded from %s", m->policy->n_services,
                           m->configuration_directory);
         } else if (r > 0)
@@ -332,6 +333,10 @@ static int watch(Manager *m) {
         return watch_clock(m);
 }
 
+static const Policy *present_policy(void *userdata) {
+        return ((Manager *) userdata)->policy;
+}
+
 static int start_helpers(Manager *m, Fault *f) {
         _cleanup_free_ char *path = NULL;
         AuthOptions options;
@@ -341,7 +346,12 @@ static int start_helpers(Manager *m, Fault *f) {
         if (r != 0)
                 return r;
         options = auth_options(m, path);
-        return authenticator_new(&m->authenticator, m->event, &options);
+        r = authenticator_new(&m->authenticator, m->event, &options);
+        if (r < 0)
+                return r;
+        return watch_new(&m->watch, m->event, &(WatchOptions) {
+                .socket_path = path, .account_key = store_account_key(m->store), .table = m->table, .policy = present_policy, .userdata = m,
+        });
 }
 
 static int start_bus(Manager *m, Fault *f) {
@@ -468,6 +478,7 @@ Manager *manager_free(Manager *m) {
         if (m->bus)
                 api_cancel_logins(m);
         sweep_free(m->sweep);
+        m->watch = watch_free(m->watch);
         m->authenticator = authenticator_free(m->authenticator);
         m->accounts = accounts_free(m->accounts);
         m->bus = bus_free(m->bus);

@@ -16,6 +16,7 @@
 #include "sweep.h"
 #include "table.h"
 #include "throttle-keeper.h"
+#include "watch.h"
 
 typedef struct Login Login;
 typedef struct MapReader MapReader;
@@ -36,6 +37,7 @@ typedef struct Manager {
         Throttle *throttle;
         ThrottleKeeper *throttle_keeper;
         Authenticator *authenticator;
+        Watch *watch;
         Bus *bus;
         TAILQ_HEAD(, Login) logins;     /* in progress */
         uint64_t conversations;         /* how many there have been: the last one's number */

@@ -50,6 +50,7 @@ static void added(void *userdata, Session *s) {
         Names n;
         int k;
 
+        watch_added(m->watch, s);
         session_view(s, &r);
         n = names(&r);
         log_event(LOG_EVENT_LOGIN, LOG_INFO,

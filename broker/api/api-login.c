@@ -129,6 +129,7 @@ void login_succeeded(Login *l, const AuthIdentity *identity) {
         memcpy(n.account_digest, identity->account_digest, sizeof(n.account_digest));
         n.n_roles = service_roles_for(l->service, identity->user, identity->groups, roles);
         n.roles = roles;
+        n.roles_from_policy = !options_have(&l->options, OPTION_ROLES);
         if (options_have(&l->options, OPTION_ROLES)) {
                 n.roles = l->options.roles.items;
                 n.n_roles = l->options.roles.n;

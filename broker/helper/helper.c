@@ -27,6 +27,7 @@ DEFINE_CLEANUP(Service *, service_free)
 
 typedef enum HelperState {
         STATE_FRESH,            /* nothing has been asked */
+        STATE_LOOKING,          /* at accounts: more questions of that kind may come */
         STATE_DONE,             /* answered: nothing more may come */
 } HelperState;
 
@@ -112,6 +113,7 @@ static int die_with_broker(int fd) {
 typedef struct Question {
         char *service, *user, *secret, *remote_host;
         bool step_up;
+        uint8_t account_key[AUTH_KEY_SIZE];
 } Question;
 
 static void question_done(Question *q) {
@@ -121,6 +123,7 @@ static void question_done(Question *q) {
         free(q->user);
         free(q->secret);
         free(q->remote_host);
+        wipe(q->account_key, sizeof(q->account_key));
 }
 
 static char *slice_to_string(Slice s) {
@@ -134,6 +137,7 @@ static int question_read(Question *q, const AuthMessage *m) {
         if (m->operation == AUTH_BEGIN && validate_password(m->secret, NULL) != 0)
                 return -EBADMSG;
         q->step_up = m->flags & AUTH_STEP_UP;
+        memcpy(q->account_key, m->account_key, sizeof(q->account_key));
         q->service = slice_to_string(m->service);
         q->user = slice_to_string(m->user);
         q->secret = slice_to_string(m->secret);
@@ -170,7 +174,7 @@ static int send_outcome(Helper *h, int outcome, int pam_result, uint64_t delay_u
         });
 }
 
-static int send_success(Helper *h, const StackResult *result, const Stack *stack) {
+static int send_success(Helper *h, const StackResult *result, const Stack *stack, const uint8_t key[static AUTH_KEY_SIZE]) {
         Slice methods[METHODS_MAX];
         _cleanup_(account_done) Account account;
         _cleanup_free_ Slice *groups = NULL;
@@ -181,7 +185,7 @@ static int send_success(Helper *h, const StackResult *result, const Stack *stack
                 .n_methods = stack->methods->n,
                 .level = stack->level,
         };
-        int r = account_lookup(&account, result->user);
+        int r = account_lookup(&account, result->user, key);
 
         if (r < 0)
                 return send_outcome(h, FAULT_UNAVAILABLE, result->pam_result, 0,
@@ -194,6 +198,7 @@ static int send_success(Helper *h, const StackResult *result, const Stack *stack
         for (size_t i = 0; i < account.n_groups; i++)
                 groups[i] = slice_of(account.groups[i]);
         m.uid = account.uid;
+        memcpy(m.account_digest, account.digest, sizeof(m.account_digest));
         m.groups = groups;
         m.n_groups = account.n_groups;
         if (auth_message_size(&m) == 0)
@@ -311,8 +316,68 @@ static int handle_question(Helper *h, const AuthMessage *m) {
                 .userdata = h,
         }, &result);
         if (result.outcome == FAULT_NONE)
-                return send_success(h, &result, &stack);
+                return send_success(h, &result, &stack, q.account_key);
         return send_outcome(h, result.outcome, result.pam_result, result.delay_usec, result.text);
+}
+
+/* ---- LOOK ---- */
+
+/* The names as strings: the packet they came in is needed for the answers. */
+static int copy_users(const AuthMessage *m, char *users[static AUTH_LOOK_MAX]) {
+        size_t position = 0, n = 0;
+        Slice s;
+
+        if (m->n_users > AUTH_LOOK_MAX)
+                return -EPROTO;
+        while (auth_message_next_user(m, &position, &s)) {
+                if (validate_user(s, NULL) != 0)
+                        return -EPROTO;
+                users[n] = slice_to_string(s);
+                if (!users[n++])
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int send_account(Helper *h, const char *user, const uint8_t key[static AUTH_KEY_SIZE]) {
+        _cleanup_(account_done) Account account;
+        _cleanup_free_ Slice *groups = NULL;
+        AuthMessage m = { .operation = AUTH_ACCOUNT, .user = slice_of(user) };
+
+        if (account_lookup(&account, user, key) < 0)
+                account_done(&account);
+        groups = calloc(account.n_groups + 1, sizeof(*groups));
+        if (!groups)
+                return -ENOMEM;
+        for (size_t i = 0; i < account.n_groups; i++)
+                groups[i] = slice_of(account.groups[i]);
+        m.uid = account.uid;
+        m.account = account.state;
+        m.groups = groups;
+        m.n_groups = account.n_groups;
+        memcpy(m.account_digest, account.digest, sizeof(m.account_digest));
+        if (auth_message_size(&m) == 0) {       /* in too many groups */
+                m.account = AUTH_ACCOUNT_UNSURE;
+                m.n_groups = 0;
+        }
+        return send_message(h, &m);
+}
+
+static int handle_look(Helper *h, const AuthMessage *m) {
+        char *users[AUTH_LOOK_MAX + 1] = { NULL };
+        uint8_t key[AUTH_KEY_SIZE];
+        int r = copy_users(m, users);
+
+        memcpy(key, m->account_key, sizeof(key));
+        wipe(h->packet, AUTH_MESSAGE_MAX);
+        if (r == 0)
+                r = die_with_broker(h->fd);
+        for (size_t i = 0; r >= 0 && users[i]; i++)
+                r = send_account(h, users[i], key);
+        wipe(key, sizeof(key));
+        for (size_t i = 0; users[i]; i++)
+                free(users[i]);
+        return r;
 }
 
 /* ---- what may be asked when ---- */
@@ -325,6 +390,8 @@ static const struct {
 } turns[] = {
         { STATE_FRESH, AUTH_BEGIN, handle_question, STATE_DONE },
         { STATE_FRESH, AUTH_CONVERSE, handle_question, STATE_DONE },
+        { STATE_FRESH, AUTH_LOOK, handle_look, STATE_LOOKING },
+        { STATE_LOOKING, AUTH_LOOK, handle_look, STATE_LOOKING },
 };
 
 static int take_turn(Helper *h, const AuthMessage *m) {

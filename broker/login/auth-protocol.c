@@ -9,14 +9,15 @@
 #define FIELD_HEADER_SIZE 4u
 #define BIT(operation) (1u << (operation))
 #define ASKING (BIT(AUTH_BEGIN) | BIT(AUTH_CONVERSE))
-#define OPERATIONS (BIT(AUTH_READY) | ASKING | BIT(AUTH_RESULT) | BIT(AUTH_PROMPT) | BIT(AUTH_ANSWER))
+#define SAYING_WHO (BIT(AUTH_RESULT) | BIT(AUTH_ACCOUNT))
+#define OPERATIONS (BIT(AUTH_READY) | ASKING | BIT(AUTH_PROMPT) | BIT(AUTH_ANSWER) | BIT(AUTH_LOOK) | SAYING_WHO)
 
 typedef enum FieldType {
         FIELD_STRING,           /* a Slice without NUL */
         FIELD_LIST,             /* a string that may come any number of times; walked, not stored */
         FIELD_U32,
         FIELD_U64,
-        FIELD_TAG,              /* RECORD_TAG_SIZE bytes */
+        FIELD_TAG,              /* bytes of a fixed size */
 } FieldType;
 
 typedef struct Field {
@@ -29,28 +30,31 @@ typedef struct Field {
         unsigned allowed;       /* … and of those that may */
 } Field;
 
-enum { TAG_GROUP = 11, TAG_METHOD = 12, TAG_PROMPT = 13, TAG_ANSWER = 14 };
+enum { TAG_GROUP = 11, TAG_METHOD = 12, TAG_PROMPT = 13, TAG_ANSWER = 14, TAG_USER = 18 };
 
 #define AT(member) offsetof(AuthMessage, member)
 
 /* Tags are for ever: a field that goes leaves its number unused. */
 static const Field fields[] = {
         { 1, FIELD_STRING, AT(service), 0, 1, SERVICE_MAX, ASKING, ASKING },
-        { 2, FIELD_STRING, AT(user), 0, 1, USER_MAX, ASKING, ASKING | BIT(AUTH_RESULT) },
+        { 2, FIELD_STRING, AT(user), 0, 1, USER_MAX, ASKING | BIT(AUTH_ACCOUNT), ASKING | SAYING_WHO },
         { 3, FIELD_STRING, AT(secret), 0, 1, AUTH_SECRET_MAX, BIT(AUTH_BEGIN), BIT(AUTH_BEGIN) },
         { 4, FIELD_STRING, AT(remote_host), 0, 1, REMOTE_HOST_MAX, 0, ASKING },
         { 5, FIELD_U32, AT(outcome), 0, 4, 4, BIT(AUTH_RESULT), BIT(AUTH_RESULT) },
         { 6, FIELD_U32, AT(pam_result), 0, 4, 4, BIT(AUTH_RESULT), BIT(AUTH_RESULT) },
         { 7, FIELD_U64, AT(delay_usec), 0, 8, 8, BIT(AUTH_RESULT), BIT(AUTH_RESULT) },
-        { 8, FIELD_U32, AT(uid), 0, 4, 4, BIT(AUTH_RESULT), BIT(AUTH_RESULT) },
+        { 8, FIELD_U32, AT(uid), 0, 4, 4, SAYING_WHO, SAYING_WHO },
         { 9, FIELD_STRING, AT(text), 0, 1, AUTH_TEXT_MAX, 0, BIT(AUTH_RESULT) },
-        { 10, FIELD_TAG, AT(account_digest), 0, RECORD_TAG_SIZE, RECORD_TAG_SIZE, BIT(AUTH_RESULT), BIT(AUTH_RESULT) },
-        { TAG_GROUP, FIELD_LIST, AT(groups), AT(n_groups), 1, AUTH_GROUP_NAME_MAX, 0, BIT(AUTH_RESULT) },
+        { 10, FIELD_TAG, AT(account_digest), 0, RECORD_TAG_SIZE, RECORD_TAG_SIZE, SAYING_WHO, SAYING_WHO },
+        { TAG_GROUP, FIELD_LIST, AT(groups), AT(n_groups), 1, AUTH_GROUP_NAME_MAX, 0, SAYING_WHO },
         { TAG_METHOD, FIELD_LIST, AT(methods), AT(n_methods), 1, METHOD_MAX, 0, BIT(AUTH_RESULT) },
         { TAG_PROMPT, FIELD_LIST, AT(messages), AT(n_messages), 1, 1 + AUTH_PROMPT_MAX, BIT(AUTH_PROMPT), BIT(AUTH_PROMPT) },
         { TAG_ANSWER, FIELD_LIST, AT(answers), AT(n_answers), 0, AUTH_SECRET_MAX, 0, BIT(AUTH_ANSWER) },
         { 15, FIELD_U32, AT(flags), 0, 4, 4, BIT(AUTH_CONVERSE), BIT(AUTH_CONVERSE) },
         { 16, FIELD_U32, AT(level), 0, 4, 4, BIT(AUTH_RESULT), BIT(AUTH_RESULT) },
+        { 17, FIELD_TAG, AT(account_key), 0, AUTH_KEY_SIZE, AUTH_KEY_SIZE, 0, ASKING | BIT(AUTH_LOOK) },
+        { TAG_USER, FIELD_LIST, AT(users), AT(n_users), 1, USER_MAX, BIT(AUTH_LOOK), BIT(AUTH_LOOK) },
+        { 19, FIELD_U32, AT(account), 0, 4, 4, BIT(AUTH_ACCOUNT), BIT(AUTH_ACCOUNT) },
 };
 
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -227,7 +231,7 @@ static void store_field(AuthMessage *m, const Field *f, Slice value) {
                 *(uint64_t *) to = read_number(from, 8);
                 break;
         case FIELD_TAG:
-                memcpy(to, from, RECORD_TAG_SIZE);
+                memcpy(to, from, f->max);
                 break;
         }
 }
@@ -295,6 +299,10 @@ bool auth_message_next_group(const AuthMessage *m, size_t *position, Slice *out)
 
 bool auth_message_next_method(const AuthMessage *m, size_t *position, Slice *out) {
         return next_of(m, TAG_METHOD, position, out);
+}
+
+bool auth_message_next_user(const AuthMessage *m, size_t *position, Slice *out) {
+        return next_of(m, TAG_USER, position, out);
 }
 
 bool auth_message_next_answer(const AuthMessage *m, size_t *position, Slice *out) {

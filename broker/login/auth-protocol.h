@@ -22,7 +22,10 @@
  *   helper → broker  PROMPT    what the stack says and asks; the helper waits
  *   broker → helper  ANSWER    an answer to each question, in order; then another PROMPT or the RESULT
  *
- * Operation numbers from 32 up are kept for looking at accounts.
+ *   broker → helper  LOOK      how are these accounts? Nobody is authenticated
+ *   helper → broker  ACCOUNT   one for each user that was asked for, in order; after the last the helper exits
+ *
+ * Operation numbers below 32 are bits of a word (auth-protocol.c).
  */
 #pragma once
 
@@ -48,6 +51,8 @@ enum {
         AUTH_CONVERSE = 16,
         AUTH_PROMPT = 17,
         AUTH_ANSWER = 18,
+        AUTH_LOOK = 20,
+        AUTH_ACCOUNT = 21,
         _AUTH_OPERATION_MAX,
 };
 
@@ -67,6 +72,19 @@ enum {
         AUTH_STEP_UP = 1 << 0,          /* CONVERSE: by the service's stack for authenticating again */
 };
 
+/* What an ACCOUNT is. */
+typedef enum AuthAccount {
+        AUTH_ACCOUNT_UNKNOWN,           /* NSS says that there is no such user */
+        AUTH_ACCOUNT_FINE,
+        AUTH_ACCOUNT_LOCKED,            /* a '!' stands before the password: usermod -L, passwd -l; or there never was one */
+        AUTH_ACCOUNT_EXPIRED,           /* the account, not the password */
+        AUTH_ACCOUNT_UNSURE,            /* NSS could not tell */
+        _AUTH_ACCOUNT_MAX,
+} AuthAccount;
+
+#define AUTH_KEY_SIZE 32u
+#define AUTH_LOOK_MAX 64u               /* users in one LOOK */
+
 /* One message as a value; of it, the fields of its operation count. Slices point into the packet it was decoded
  * from, or into what the caller encodes from. */
 typedef struct AuthMessage {
@@ -75,6 +93,16 @@ typedef struct AuthMessage {
         /* BEGIN, CONVERSE */
         Slice service, user, secret, remote_host;
         uint32_t flags;                 /* CONVERSE: AUTH_STEP_UP */
+
+        /* BEGIN, CONVERSE, LOOK: with what account_digest is keyed; all zero: not wanted */
+        uint8_t account_key[AUTH_KEY_SIZE];
+
+        /* LOOK */
+        size_t n_users;
+        const Slice *users;
+
+        /* ACCOUNT, with user, uid, groups and account_digest as in RESULT */
+        uint32_t account;               /* AuthAccount */
 
         /* PROMPT: each begins with its style, as one byte, and goes on with the text */
         size_t n_messages;
@@ -109,5 +137,6 @@ int auth_message_decode(const void *data, size_t size, AuthMessage *out);
 /* Walk a decoded list: start with *position = 0; false at the end. */
 bool auth_message_next_group(const AuthMessage *m, size_t *position, Slice *out);
 bool auth_message_next_method(const AuthMessage *m, size_t *position, Slice *out);
+bool auth_message_next_user(const AuthMessage *m, size_t *position, Slice *out);
 bool auth_message_next_answer(const AuthMessage *m, size_t *position, Slice *out);
 bool auth_message_next_prompt(const AuthMessage *m, size_t *position, int *style, Slice *text);

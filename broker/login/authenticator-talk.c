@@ -21,14 +21,19 @@ int authentication_make_packet(Authentication *x, const AuthRequest *request) {
                 .flags = request->step_up ? AUTH_STEP_UP : 0,
                 .remote_host = slice_of(request->remote_host),
         };
+        int r;
 
+        if (x->authenticator->options.account_key)
+                memcpy(m.account_key, x->authenticator->options.account_key, AUTH_KEY_SIZE);
         x->packet_size = auth_message_size(&m);
         if (x->packet_size == 0)
                 return -EINVAL;
         x->packet = malloc(x->packet_size);
         if (!x->packet)
                 return -ENOMEM;
-        return auth_message_encode(&m, x->packet, x->packet_size, &x->packet_size);
+        r = auth_message_encode(&m, x->packet, x->packet_size, &x->packet_size);
+        wipe(m.account_key, sizeof(m.account_key));
+        return r;
 }
 
 /* ---- results ---- */

@@ -46,6 +46,7 @@ typedef struct AuthOptions {
         uint64_t timeout_usec;          /* from a request's start to PAM's answer; also for a helper to start */
         uint64_t queue_timeout_usec;    /* of that, how long to wait for a helper */
         uint64_t failure_floor_usec;
+        const uint8_t *account_key;     /* AUTH_KEY_SIZE bytes, borrowed; NULL: no digests of accounts */
 } AuthOptions;
 
 int authenticator_new(Authenticator **ret, sd_event *event, const AuthOptions *options);

@@ -120,23 +120,23 @@ static void save(ThrottleKeeper *k) {
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         ThrottleKeeper *k = userdata;
 
+        (void) sd_event_source_set_time(source, UINT64_MAX);
         if (collect(k, false) && k->written != throttle_generation(k->throttle))
                 save(k);
         return 0;
 }
 
-/* Before the loop waits: is there something to write, or a result to take? */
+/* Before the loop waits: is there something to write, or a result to take? The timer is always on, since for one that is off this is not
+ * called: without work it is set to never. */
 static int on_prepare(sd_event_source *source, void *userdata) {
         ThrottleKeeper *k = userdata;
-        int enabled;
+        uint64_t due;
 
         if (!k->has_thread && k->written == throttle_generation(k->throttle))
                 return 0;
-        if (sd_event_source_get_enabled(source, &enabled) >= 0 && enabled == SD_EVENT_OFF) {
-                (void) sd_event_source_set_time_relative(source, LATE_USEC);
-                return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-        }
-        return 0;
+        if (sd_event_source_get_time(source, &due) >= 0 && due != UINT64_MAX)
+                return 0;
+        return sd_event_source_set_time_relative(source, LATE_USEC);
 }
 
 /* ---- reading ---- */
@@ -182,7 +182,10 @@ int throttle_keeper_new(ThrottleKeeper **ret, sd_event *event, Throttle *throttl
         if (r < 0)
                 log_error(r, "Cannot read %s: what was known of failed logins is lost", k->path);
         k->written = throttle_generation(throttle);
-        r = sd_event_add_time_relative(event, &k->timer, CLOCK_BOOTTIME, LATE_USEC, 0, on_timer, k);
+        r = sd_event_add_time(event, &k->timer, CLOCK_BOOTTIME, UINT64_MAX, 0, on_timer, k);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(k->timer, SD_EVENT_ON);
         if (r < 0)
                 return r;
         r = sd_event_source_set_prepare(k->timer, on_prepare);

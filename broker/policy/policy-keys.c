@@ -127,6 +127,7 @@ const Key settings_keys[] = {
         { "PAM",    "QueueTimeoutSec",       parse_span,     SETTING(queue_timeout_usec),       "10s" },
         { "PAM",    "ConversationSec",       parse_span,     SETTING(conversation_usec),        "2min" },
         { "PAM",    "FailureDelaySec",       parse_span,     SETTING(failure_delay_usec),       "2s" },
+        { "Accounts", "CheckSec",        parse_span,     SETTING(account_check_usec),       "5min" },
         { "Throttle", "UserHostFailures",   parse_unsigned, THROTTLE(THROTTLE_USER_HOST, failures), "10", &failure_count },
         { "Throttle", "UserHostRecoverSec", parse_span,     THROTTLE(THROTTLE_USER_HOST, recover_usec), "30s" },
         { "Throttle", "HostFailures",       parse_unsigned, THROTTLE(THROTTLE_HOST, failures), "50", &failure_count },

@@ -140,6 +140,7 @@ typedef struct Settings {
         uint64_t queue_timeout_usec;            /* [PAM] QueueTimeoutSec=: how long a login waits for a helper */
         uint64_t conversation_usec;             /* [PAM] ConversationSec=: from BeginLogin to the end */
         uint64_t failure_delay_usec;            /* [PAM] FailureDelaySec=: a failure is answered no sooner after its start */
+        uint64_t account_check_usec;            /* [Accounts] CheckSec=: how often all are looked at that have sessions */
         ThrottleRules throttle;                 /* [Throttle] */
 } Settings;
 

@@ -200,6 +200,22 @@ int amend_roles(Change *c, Session *s, const Strings *roles, uint64_t *ret_versi
         session_head(s, &r);
         r.roles = roles->items;
         r.n_roles = roles->n;
+        r.flags &= ~(uint32_t) RECORD_ROLES_FROM_POLICY;
         *ret_version = ++r.version;
+        return change_replace(c, s, &r);
+}
+
+int amend_account(Change *c, Session *s, const Slice *roles, size_t n_roles, const uint8_t digest[static RECORD_TAG_SIZE]) {
+        static const uint8_t unknown[RECORD_TAG_SIZE];
+        Record r;
+
+        session_head(s, &r);
+        if (memcmp(r.account_digest, unknown, RECORD_TAG_SIZE) == 0)
+                memcpy(r.account_digest, digest, RECORD_TAG_SIZE);
+        if (roles) {
+                r.roles = roles;
+                r.n_roles = n_roles;
+                r.version++;
+        }
         return change_replace(c, s, &r);
 }

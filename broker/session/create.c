@@ -160,7 +160,8 @@ int create_session(Change *c, Table *t, const NewSession *n, const Now *now, Ses
         Session *known, *replaced = NULL;
         Record r = {
                 .flags = (n->user.size == 0 ? RECORD_ANONYMOUS : 0) | (o->remember ? RECORD_REMEMBER : 0) |
-                         (n->service->users == USERS_APP ? RECORD_APP_USER : 0),
+                         (n->service->users == USERS_APP ? RECORD_APP_USER : 0) |
+                         (n->roles_from_policy ? RECORD_ROLES_FROM_POLICY : 0),
                 .version = 1,
                 .uid = n->uid, .creator_uid = n->creator_uid, .creator_unit = n->creator_unit,
                 .level = n->level,

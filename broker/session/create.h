@@ -18,6 +18,7 @@ typedef struct NewSession {
         Slice creator_unit;
         const Slice *roles;
         size_t n_roles;
+        bool roles_from_policy;                 /* not given by a caller */
         const Slice *methods;
         size_t n_methods;
         const Attributes *attributes;

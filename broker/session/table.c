@@ -147,6 +147,12 @@ uint64_t table_created_by(Table *t, uid_t uid) {
         return o ? o->n_created : 0;
 }
 
+Owner *table_next_owner(Table *t, const uid_t *after) {
+        if (!after)
+                return RB_MIN(OwnerTree, &t->owners);
+        return *after < (uid_t) -1 ? RB_NFIND(OwnerTree, &t->owners, &(Owner) { .uid = *after + 1 }) : NULL;
+}
+
 static Owner *get_owner(Table *t, uid_t uid) {
         Owner *o = table_find_owner(t, uid);
 

@@ -110,6 +110,8 @@ User *table_find_user(Table *t, Slice service, Slice name);
 User *table_first_user(Table *t, Slice service, Slice name);
 User *table_next_user(User *u);
 Owner *table_find_owner(Table *t, uid_t uid);
+/* The first owner with a uid greater than after (NULL: the first of all). He may have created sessions only. */
+Owner *table_next_owner(Table *t, const uid_t *after);
 uint64_t table_created_by(Table *t, uid_t uid);
 Session *table_find_request(Table *t, const uint8_t tag[static RECORD_TAG_SIZE], uint64_t now_steady);
 

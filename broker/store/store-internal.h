@@ -23,6 +23,7 @@
 #define STORE_KEY_FORMAT "format"               /* u32, little-endian */
 #define STORE_KEY_MARK "mark"                   /* boot id, realtime, boottime and steady as u64, little-endian; then the first
                                                  * 8 bytes of SHA-256 over these 40 */
+#define STORE_KEY_ACCOUNTS "accounts"           /* the key of digests of accounts, then the first 8 bytes of SHA-256 over it */
 #define STORE_KEY_GENERATION "generation"       /* u64, little-endian */
 
 /* ---- changes (store-change.c) ---- */
@@ -78,6 +79,7 @@ struct Store {
         int event_fd;                   /* fixed */
         bool has_mark;                  /* fixed: what the database said when it was opened */
         SteadyMark mark;
+        uint8_t account_key[STORE_ACCOUNT_KEY_SIZE];    /* fixed */
 
         StoreRoom room;
         Ident last;                     /* thread: no id in the table is greater */
@@ -125,6 +127,10 @@ void store_need_add(StoreNeed *need, const StoreOp *op, bool append, size_t page
 /* store-meta.c: the small table. All within a transaction. */
 int store_meta_read(LmdbTxn *t, uint32_t *ret_format, bool *ret_has_mark, SteadyMark *ret_mark);       /* -ENOENT: no format in it */
 bool store_meta_mark_valid(const void *data, size_t size);
+/* -ENOENT: none yet. */
+int store_meta_read_account_key(LmdbTxn *t, uint8_t out[static STORE_ACCOUNT_KEY_SIZE]);
+int store_meta_write_account_key(LmdbTxn *t, const uint8_t key[static STORE_ACCOUNT_KEY_SIZE]);
+bool store_meta_account_key_valid(const void *data, size_t size);
 int store_meta_write_format(LmdbTxn *t);
 int store_meta_write_mark(LmdbTxn *t, const SteadyMark *mark);
 int store_meta_write_generation(LmdbTxn *t);

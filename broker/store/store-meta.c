@@ -79,6 +79,39 @@ int store_meta_write_mark(LmdbTxn *t, const SteadyMark *mark) {
         return lmdb_put(t, LMDB_META, key_of(STORE_KEY_MARK), (LmdbBytes) { value, sizeof(value) });
 }
 
+bool store_meta_account_key_valid(const void *data, size_t size) {
+        uint8_t digest[DIGEST_SIZE];
+
+        if (size != STORE_ACCOUNT_KEY_SIZE + MARK_SUM_SIZE || digest_sha256(data, STORE_ACCOUNT_KEY_SIZE, digest) < 0)
+                return false;
+        return memcmp((const uint8_t *) data + STORE_ACCOUNT_KEY_SIZE, digest, MARK_SUM_SIZE) == 0;
+}
+
+int store_meta_read_account_key(LmdbTxn *t, uint8_t out[static STORE_ACCOUNT_KEY_SIZE]) {
+        LmdbBytes value;
+        int r;
+
+        r = lmdb_get(t, LMDB_META, key_of(STORE_KEY_ACCOUNTS), &value);
+        if (r < 0)
+                return r;
+        if (!store_meta_account_key_valid(value.data, value.size))
+                return -EBADMSG;
+        memcpy(out, value.data, STORE_ACCOUNT_KEY_SIZE);
+        return 0;
+}
+
+int store_meta_write_account_key(LmdbTxn *t, const uint8_t key[static STORE_ACCOUNT_KEY_SIZE]) {
+        uint8_t value[STORE_ACCOUNT_KEY_SIZE + MARK_SUM_SIZE], digest[DIGEST_SIZE];
+        int r;
+
+        r = digest_sha256(key, STORE_ACCOUNT_KEY_SIZE, digest);
+        if (r < 0)
+                return r;
+        memcpy(value, key, STORE_ACCOUNT_KEY_SIZE);
+        memcpy(value + STORE_ACCOUNT_KEY_SIZE, digest, MARK_SUM_SIZE);
+        return lmdb_put(t, LMDB_META, key_of(STORE_KEY_ACCOUNTS), (LmdbBytes) { value, sizeof(value) });
+}
+
 int store_meta_write_generation(LmdbTxn *t) {
         uint64_t generation = htole64(lmdb_txn_id(t));
 

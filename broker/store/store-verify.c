@@ -75,6 +75,8 @@ static int read_meta(void *userdata, const PageEntry *e) {
                 m->has_generation = true;
         } else if (key_is(e, STORE_KEY_MARK))
                 m->bad_size |= !store_meta_mark_valid(e->value, e->value_size);
+        else if (key_is(e, STORE_KEY_ACCOUNTS))
+                m->bad_size |= !store_meta_account_key_valid(e->value, e->value_size);
         return 0;
 }
 

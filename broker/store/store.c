@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "digest.h"
 #include "store-internal.h"
 
 /* What LMDB makes of its default of 126 readers. */
@@ -36,9 +37,21 @@ static int refuse_open(int error, const char *path, Fault *f) {
         }
 }
 
+/* A database from before there was one gets it at its next opening. */
+static int read_or_make_account_key(Store *s, LmdbTxn *t, bool *ret_made) {
+        int r = store_meta_read_account_key(t, s->account_key);
+
+        *ret_made = r == -ENOENT;
+        if (r != -ENOENT)
+                return r;
+        r = random_bytes(s->account_key, sizeof(s->account_key));
+        return r < 0 ? r : store_meta_write_account_key(t, s->account_key);
+}
+
 /* Read the format and the mark; a database without a session and without a format is a new one. */
 static int read_or_found(Store *s) {
         _cleanup_(lmdb_abortp) LmdbTxn *t = NULL;
+        bool founded = false, made = false;
         uint32_t format;
         int r;
 
@@ -49,12 +62,18 @@ static int read_or_found(Store *s) {
         if (r < 0)
                 return r;
         r = store_meta_read(t, &format, &s->has_mark, &s->mark);
+        if (r == 0 && format != STORE_FORMAT)
+                return -EPROTONOSUPPORT;
+        if (r == -ENOENT) {
+                if (s->shape.entries > 0)
+                        return -EBADMSG;
+                founded = true;
+                r = store_meta_write_format(t);
+        }
         if (r == 0)
-                return format == STORE_FORMAT ? 0 : -EPROTONOSUPPORT;
-        if (r != -ENOENT || s->shape.entries > 0)
-                return r == -ENOENT ? -EBADMSG : r;
-
-        r = store_meta_write_format(t);
+                r = read_or_make_account_key(s, t, &made);
+        if (r < 0 || !(founded || made))
+                return r;
         if (r == 0)
                 r = store_meta_write_generation(t);
         return r < 0 ? r : lmdb_commit(TAKE_PTR(t));
@@ -184,6 +203,7 @@ Store *store_free(Store *s) {
         pthread_cond_destroy(&s->wake);
         pthread_mutex_destroy(&s->mutex);
         free(s->directory);
+        wipe(s->account_key, sizeof(s->account_key));
         free(s);
         return NULL;
 }
@@ -221,6 +241,10 @@ bool store_mark(Store *s, SteadyMark *out) {
         if (s->has_mark)
                 *out = s->mark;
         return s->has_mark;
+}
+
+const uint8_t *store_account_key(const Store *s) {
+        return s->account_key;
 }
 
 int store_start(Store *s) {

@@ -33,6 +33,8 @@
 typedef struct Store Store;
 typedef struct StoreChange StoreChange;
 
+#define STORE_ACCOUNT_KEY_SIZE 32u
+
 typedef struct StoreOptions {
         const char *directory;          /* holds sessions.mdb, sessions.mdb-lock and lock */
         uint64_t max_bytes;
@@ -54,6 +56,9 @@ Store *store_free(Store *s);
 typedef int (*StoreEach)(void *userdata, const Ident *id, const void *data, size_t size);
 int store_load(Store *s, StoreEach each, void *userdata);
 bool store_mark(Store *s, SteadyMark *out);     /* false: a new database */
+
+/* With what digests of accounts are keyed: random, as old as the database, and in its backups, since records hold such digests. */
+const uint8_t *store_account_key(const Store *s);
 
 int store_start(Store *s);              /* starts the thread */
 

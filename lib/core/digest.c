@@ -82,6 +82,28 @@ int digest_sha256(const void *data, size_t size, uint8_t out[static DIGEST_SIZE]
         return digest_sha256_two(data, size, NULL, 0, out);
 }
 
+#define HMAC_BLOCK_SIZE 64u
+
+int digest_hmac(const void *key, size_t key_size, const void *data, size_t size, uint8_t out[static DIGEST_SIZE]) {
+        uint8_t inner[HMAC_BLOCK_SIZE] = {}, outer[HMAC_BLOCK_SIZE] = {};
+        int r;
+
+        if (key_size > HMAC_BLOCK_SIZE)
+                return -EINVAL;
+        memcpy(inner, key, key_size);
+        memcpy(outer, key, key_size);
+        for (size_t i = 0; i < HMAC_BLOCK_SIZE; i++) {
+                inner[i] ^= 0x36;
+                outer[i] ^= 0x5c;
+        }
+        r = digest_sha256_two(inner, sizeof(inner), data, size, out);
+        if (r == 0)
+                r = digest_sha256_two(outer, sizeof(outer), out, DIGEST_SIZE, out);
+        wipe(inner, sizeof(inner));
+        wipe(outer, sizeof(outer));
+        return r;
+}
+
 bool digest_equal(const void *a, const void *b, size_t size) {
         return size == 0 || CRYPTO_memcmp(a, b, size) == 0;
 }

@@ -17,7 +17,7 @@ Slice slice_of(const char *text) {
 }
 
 bool record_fixed_valid(const Record *r) {
-        const uint32_t known = RECORD_ANONYMOUS | RECORD_REMEMBER | RECORD_APP_USER;
+        const uint32_t known = RECORD_ANONYMOUS | RECORD_REMEMBER | RECORD_APP_USER | RECORD_ROLES_FROM_POLICY;
 
         return (r->flags & ~known) == 0 && r->n_roles <= ROLES_MAX && r->n_methods <= METHODS_MAX &&
                r->n_attributes <= ATTRIBUTES_MAX;

@@ -70,6 +70,7 @@ enum {
         RECORD_ANONYMOUS = 1 << 0,      /* a visitor's session: no user, level 0 */
         RECORD_REMEMBER = 1 << 1,
         RECORD_APP_USER = 1 << 2,       /* the user is the application's own name, not this machine's */
+        RECORD_ROLES_FROM_POLICY = 1 << 3,      /* nobody gave the roles by hand: they follow the user's groups */
 };
 
 /* A counted string that points into somebody else's memory; not NUL-terminated. */

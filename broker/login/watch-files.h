@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Tells when one of the files that name users, groups and passwords has been replaced or written. Owns the inotify descriptor. */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+typedef struct WatchFiles WatchFiles;
+
+typedef void (*WatchFilesChanged)(void *userdata);
+
+/* The folder ("/etc") is watched and not the files: what changes them makes new ones and renames them. */
+int watch_files_new(WatchFiles **ret, sd_event *event, const char *folder, WatchFilesChanged changed, void *userdata);
+WatchFiles *watch_files_free(WatchFiles *f);
