@@ -157,6 +157,35 @@ static void test_rounds_that_cannot_be_are_refused(void **state) {
                 assert_int_equal(auth_message_size(&(AuthMessage) { .operation = (uint8_t) i }), 0);
 }
 
+static void test_look_and_account_come_back(void **state) {
+        static const Slice users[] = { { "alice", 5 }, { "bob", 3 } };
+        AuthMessage look = { .operation = AUTH_LOOK, .users = users, .n_users = 2, .account_key = { 1, [31] = 9 } }, out;
+        AuthMessage account = {
+                .operation = AUTH_ACCOUNT, .user = slice_of("alice"), .uid = 1000, .account = AUTH_ACCOUNT_LOCKED, .account_digest = { 4, 5 },
+                .groups = some_groups, .n_groups = ELEMENTSOF(some_groups),
+        };
+        size_t size, position = 0;
+        _cleanup_free_ uint8_t *data = encode(&look, &size), *more = NULL;
+        Slice s;
+
+        assert_int_equal(auth_message_decode(data, size, &out), 0);
+        assert_int_equal(out.n_users, 2);
+        assert_memory_equal(out.account_key, look.account_key, AUTH_KEY_SIZE);
+        for (size_t i = 0; i < 2; i++) {
+                assert_true(auth_message_next_user(&out, &position, &s));
+                assert_true(slice_equal(s, users[i]));
+        }
+        assert_false(auth_message_next_user(&out, &position, &s));
+
+        more = encode(&account, &size);
+        assert_int_equal(auth_message_decode(more, size, &out), 0);
+        assert_slice(out.user, "alice");
+        assert_int_equal(out.account, AUTH_ACCOUNT_LOCKED);
+        assert_int_equal(out.uid, 1000);
+        assert_memory_equal(out.account_digest, account.account_digest, RECORD_TAG_SIZE);
+        assert_int_equal(out.n_groups, 3);
+}
+
 static void test_ready_is_a_header(void **state) {
         static const uint8_t expected[] = { AUTH_PROTOCOL_VERSION, AUTH_READY, 0, 0, 8, 0, 0, 0 };
         uint8_t data[8];
@@ -299,6 +328,7 @@ int main(void) {
                 cmocka_unit_test(test_conversation_comes_back),
                 cmocka_unit_test(test_rounds_come_back_in_order),
                 cmocka_unit_test(test_rounds_that_cannot_be_are_refused),
+                cmocka_unit_test(test_look_and_account_come_back),
                 cmocka_unit_test(test_ready_is_a_header),
                 cmocka_unit_test(test_broken_values_are_not_encoded),
                 cmocka_unit_test(test_too_many_groups_are_not_encoded),

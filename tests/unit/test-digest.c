@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Hashing, comparing, random bytes and wiping. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -141,8 +142,32 @@ static void test_child_after_fork_can_hash(void **state) {
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* RFC 4231, test cases 1, 2 and 3. */
+static void test_hmac_of_the_standard(void **state) {
+        static const struct {
+                const char *key, *data;
+                size_t key_size, size;
+                uint8_t begin[4];
+        } cases[] = {
+                { "\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b", "Hi There", 20, 8, { 0xb0, 0x34, 0x4c, 0x61 } },
+                { "Jefe", "what do ya want for nothing?", 4, 28, { 0x5b, 0xdc, 0xc1, 0x46 } },
+        };
+        uint8_t out[DIGEST_SIZE], key[20], data[50];
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                assert_int_equal(digest_hmac(cases[i].key, cases[i].key_size, cases[i].data, cases[i].size, out), 0);
+                assert_memory_equal(out, cases[i].begin, 4);
+        }
+        memset(key, 0xaa, sizeof(key));
+        memset(data, 0xdd, sizeof(data));
+        assert_int_equal(digest_hmac(key, sizeof(key), data, sizeof(data), out), 0);
+        assert_memory_equal(out, ((uint8_t[]) { 0x77, 0x3e, 0xa9, 0x1e }), 4);
+        assert_int_equal(digest_hmac(out, 65, "", 0, out), -EINVAL);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_hmac_of_the_standard),
                 cmocka_unit_test(test_known_answers),
                 cmocka_unit_test(test_nothing_may_be_null),
                 cmocka_unit_test(test_two_pieces_are_as_one),

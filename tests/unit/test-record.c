@@ -263,7 +263,7 @@ static void test_S26_a_visitor_is_nobody(void **state) {
         r.service.size = 0;
         assert_no_record(&r);
         r = sample_record();
-        r.flags = 1 << 3;
+        r.flags = 1 << 4;
         assert_no_record(&r);
         r.flags = UINT32_C(1) << 16;
         assert_no_record(&r);
