@@ -123,6 +123,18 @@ static void forget_batch(Watch *w) {
         w->n_batch = w->n_answered = 0;
 }
 
+/* One is kept ready while there is somebody to watch: an account may be gone for a moment only. */
+static PoolOptions pool_options(bool ready) {
+        return (PoolOptions) { .idle = ready, .max = 2, .start_timeout_usec = LOOK_TIMEOUT_USEC };
+}
+
+static void set_ready(Watch *w, bool ready) {
+        PoolOptions o = pool_options(ready);
+
+        pool_set_options(w->pool, &o);
+        (void) sd_event_source_set_enabled(w->pump, SD_EVENT_ONESHOT);
+}
+
 static void end_pass(Watch *w) {
         forget_batch(w);
         w->helper = helper_free(w->helper);
@@ -130,8 +142,7 @@ static void end_pass(Watch *w) {
         w->running = false;
         w->ended_at = now_usec(w);
         schedule(w, w->next.all || w->next.n > 0 ? soonest(w) : w->ended_at + w->check_usec);
-        if (w->asked)
-                (void) sd_event_source_set_enabled(w->pump, SD_EVENT_ONESHOT);
+        set_ready(w, w->asked);
 }
 
 /* Said once, until it goes well again: accounts are not watched meanwhile. */
@@ -375,7 +386,6 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-/* A helper is kept ready while there is somebody to watch. */
 static int on_pump(sd_event_source *source, void *userdata) {
         Watch *w = userdata;
 
@@ -397,7 +407,7 @@ static int add_timer(Watch *w, sd_event_source **ret, sd_event_time_handler_t ha
 
 int watch_new(Watch **ret, sd_event *event, const WatchOptions *options) {
         static const PoolEvents events = { .wanted = pool_wanted, .ready = pool_ready, .failed = pool_failed };
-        const PoolOptions pool = { .socket_path = options->socket_path, .idle = 1, .max = 2, .start_timeout_usec = LOOK_TIMEOUT_USEC };
+        PoolOptions pool = pool_options(false);
         _cleanup_(watch_freep) Watch *w = calloc(1, sizeof(*w));
         int r;
 
@@ -406,6 +416,7 @@ int watch_new(Watch **ret, sd_event *event, const WatchOptions *options) {
         w->event = sd_event_ref(event);
         w->options = *options;
         w->options.socket_path = NULL;
+        pool.socket_path = options->socket_path;
         w->check_usec = options->policy(options->userdata)->settings.account_check_usec;
         r = watch_apply_new(&w->apply, options->table, apply_failed, w);
         if (r == 0)
