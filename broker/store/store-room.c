@@ -60,15 +60,22 @@ static uint64_t single_pages(const Store *s, const StoreNeed *need) {
         return pages + pages / 250;
 }
 
-/* How much the group may add behind the last page in use, now that free pages are counted. */
-static int growth(Store *s, const StoreNeed *need, uint64_t *ret) {
-        uint64_t before = lmdb_last_txn_id(s->lmdb), pages = single_pages(s, need), available = 0, pinned;
-        int r;
+/* Pages before the last one in use that may be written again. */
+static int free_pages(Store *s, uint64_t *ret) {
+        uint64_t before = lmdb_last_txn_id(s->lmdb), pinned;
 
         pthread_mutex_lock(&s->mutex);
         pinned = store_backup_pins(s);
         pthread_mutex_unlock(&s->mutex);
-        r = lmdb_free_pages(s->lmdb, min_u64(before, pinned), &available);
+        return lmdb_free_pages(s->lmdb, min_u64(before, pinned), ret);
+}
+
+/* How much the group may add behind the last page in use, now that free pages are counted. */
+static int growth(Store *s, const StoreNeed *need, uint64_t *ret) {
+        uint64_t pages = single_pages(s, need), available = 0;
+        int r;
+
+        r = free_pages(s, &available);
         if (r < 0)
                 return r;
         pages -= min_u64(pages, available);
@@ -141,17 +148,19 @@ static int admit_disk(Store *s, const StoreNeed *need, uint64_t reserve) {
         return used + grown + reserve <= s->room.allocated ? 0 : error;
 }
 
+/* The margin is for revocations. They may have used it up behind the last page, which never comes back down; pages that have become free are as good. */
 static int admit_map(Store *s, const StoreNeed *need) {
-        uint64_t used = lmdb_used_bytes(s->lmdb), limit = lmdb_max_bytes(s->lmdb), grown;
+        uint64_t used = lmdb_used_bytes(s->lmdb), limit = lmdb_max_bytes(s->lmdb), behind = limit > used ? limit - used : 0, available = 0;
         size_t page_size = lmdb_page_size(s->lmdb);
+        uint64_t wanted = (single_pages(s, need) + need->overflow_pages) * page_size + s->room.margin;
         int r;
 
-        if (used + (single_pages(s, need) + need->overflow_pages) * page_size + s->room.margin <= limit)
+        if (wanted <= behind)
                 return 0;
-        r = growth(s, need, &grown);
+        r = free_pages(s, &available);
         if (r < 0)
                 return r;
-        return used + grown + s->room.margin <= limit ? 0 : -E2BIG;
+        return wanted <= behind + available * page_size ? 0 : -E2BIG;
 }
 
 int store_room_admit(Store *s, const StoreNeed *need) {

@@ -100,6 +100,10 @@ static void test_L03_a_map_made_smaller_than_its_contents_still_revokes(void **s
         assert_int_equal(put_and_wait(s, 4000, 1), -E2BIG);
         for (uint64_t n = 1; n < 4000; n += 100)
                 assert_int_equal(delete_and_wait(s, n), 0);
+        /* The last page in use never comes back down; what is free before it is room all the same. */
+        for (uint64_t n = 1; n < 4000; n++)
+                assert_int_equal(delete_and_wait(s, n), 0);
+        assert_int_equal(put_and_wait(s, 4000, 1), 0);
         store_free(s);
 }
 
