@@ -44,6 +44,7 @@ def draw(results):
 
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
            'font-family="system-ui, sans-serif" font-size="13">',
+           "<!-- SPDX-License-Identifier: MIT -->",
            "<title>Finding one session: how long it takes</title>",
            f'<rect width="{WIDTH}" height="{height}" rx="6" fill="#ffffff"/>',
            f'<text x="{LEFT}" y="26" font-size="16" font-weight="600" fill="#222222">Finding one session</text>',
