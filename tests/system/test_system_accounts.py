@@ -258,7 +258,7 @@ def test_S08_guesses_at_a_real_account_are_slowed_and_the_user_is_let_in_elsewhe
         login("carol", "first", "--remote-host=192.0.2.2")
         assert "ThrottlesFull" in machine.out("websessctl", "status")
         time.sleep(2)           # what a kill may take with it is the last second
-        machine.run("systemctl", "kill", "--signal=SIGKILL", "websessd.service")
+        machine.run("systemctl", "kill", "--signal=SIGKILL", "--kill-who=main", "websessd.service")
         with pytest.raises(Failed):
             login("carol", "first", "--remote-host=192.0.2.1")
         machine.run("websessctl", "reset-throttle", "shop", "carol", user="opal")

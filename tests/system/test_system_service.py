@@ -69,7 +69,7 @@ def short_watchdog(machine):
 
 def test_L06_the_watchdog_restarts_a_hung_broker_and_requests_wait(machine, short_watchdog, ctl, token):
     hung = machine.show("websessd.service", "MainPID")
-    machine.run("kill", "-STOP", hung)
+    machine.run("systemctl", "kill", "--signal=STOP", "--kill-who=main", "websessd.service")
     assert "alice" in ctl("resolve", "shop", input=token, user="shopd")
     assert machine.show("websessd.service", "MainPID") != hung
     assert machine.show("websessd.service", "NRestarts") == "1"
