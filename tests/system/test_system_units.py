@@ -224,7 +224,7 @@ def test_bad_policy_at_start_is_said_once_and_not_tried_again(machine):
         machine.run("systemctl", "restart", "websessd.service", check=False)
         assert machine.show("websessd.service", "ExecMainStatus") == "78"
         assert machine.show("websessd.service", "ActiveState") == "failed"
-        assert "bad.conf:2" in machine.journal("--unit=websessd.service", "-n", "5", "--output=cat")
+        assert "bad.conf:2" in machine.journal("--unit=websessd.service", "-n", "30", "--output=cat")
     finally:
         machine.run("rm", "/etc/websess/services.d/bad.conf")
         machine.run("systemctl", "reset-failed")
