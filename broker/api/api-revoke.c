@@ -340,6 +340,12 @@ static int find_managed(Manager *m, BusCall *call, sd_bus_message *message, Sess
         return 0;
 }
 
+static int read_roles(sd_bus_message *message, const Service *service, Strings *roles, Fault *f) {
+        int k = args_roles(message, roles, f);
+
+        return k != 0 ? k : require_known_roles(service, roles->items, roles->n, f);
+}
+
 HANDLER(api_set_roles) {
         _cleanup_(strings_done) Strings roles = {};
         _cleanup_(pending_freep) Pending *p = NULL;
@@ -352,10 +358,7 @@ HANDLER(api_set_roles) {
         k = find_managed(manager, call, m, &s, &service, f);
         if (k != 0)
                 return k;
-        k = args_roles(m, &roles, f);
-        if (k != 0)
-                return k;
-        k = require_known_roles(service, roles.items, roles.n, f);
+        k = read_roles(m, service, &roles, f);
         if (k != 0)
                 return k;
 
@@ -399,10 +402,7 @@ HANDLER(api_set_user_roles) {
         k = validate_user(user, f);
         if (k != 0)
                 return k;
-        k = args_roles(m, &roles, f);
-        if (k != 0)
-                return k;
-        k = require_known_roles(service, roles.items, roles.n, f);
+        k = read_roles(m, service, &roles, f);
         if (k != 0)
                 return k;
 
