@@ -91,12 +91,14 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/t
 TEST_TOOLS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/integration/*.c tests/system/*.c))
 # PAM modules to test with.
 TEST_MODULES := $(patsubst tests/modules/%.c,$(BUILD)/tests/%.so,$(wildcard tests/modules/*.c))
+# Faults to preload. The sanitizers have an allocator of their own.
+FAULTS := $(if $(SANITIZE),,$(BUILD)/tests/faults.so)
 # Fuzz targets: run over their corpora by the tests, and by libFuzzer in `make fuzz`.
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz-*.c))
 
 all: $(PROGRAMS) $(LIBRARIES)
 unit-programs: $(UNIT_TESTS)
-test-programs: $(FUZZ_TARGETS) $(UNIT_TESTS) $(TEST_TOOLS) $(TEST_MODULES)
+test-programs: $(FUZZ_TARGETS) $(UNIT_TESTS) $(TEST_TOOLS) $(TEST_MODULES) $(FAULTS)
 
 # ---- rules ----------------------------------------------------------------------------------------------------------
 
@@ -166,6 +168,11 @@ $(call objects,tests/modules/*.c): private ALL_CFLAGS += -fvisibility=default
 $(TEST_MODULES): LIBS := -lpam
 $(TEST_MODULES): $(BUILD)/tests/%.so: $(BUILD)/tests/modules/%.o
 	$(call link,$(SHARED))
+# These are libc's functions in other words: fortified headers would have them call themselves.
+$(call objects,tests/faults/*.c): private ALL_CFLAGS += -fvisibility=default -U_FORTIFY_SOURCE -fno-builtin
+$(BUILD)/tests/faults.so: LIBS :=
+$(BUILD)/tests/faults.so: $(call objects,tests/faults/*.c)
+	$(call link,$(SHARED))
 # libFuzzer brings a main() of its own.
 FUZZER := $(findstring fuzzer,$(SANITIZE))
 $(FUZZ_TARGETS): LIBS := -lsystemd -lcrypto -llmdb -lpcre2-8 -lpsl -lpam -lpthread $(if $(FUZZER),-fsanitize=fuzzer)
@@ -234,6 +241,13 @@ test: deps-test
 # One kind of tests alone; integration and system take pytest's arguments as ARGS='-k S10'.
 unit sanitized threads model check integration system: all test-programs
 	@BUILD=$(BUILD) tests/run $@ $(ARGS)
+
+# The same as `make test`, for longer: make check-crash CYCLES=10000. The figures are left in build/crash.json and so on.
+CYCLES ?= 2000
+long-run = @BUILD=$(BUILD) WEBSESS_TEST_TIMEOUT=86400 $(1) tests/run integration -k '$(2)' $(ARGS)
+check-crash: deps-test
+	+@$(PARALLEL) all test-programs
+	$(call long-run,WEBSESS_CYCLES=$(CYCLES),L01 and kill_9)
 
 # As long as it says: make fuzz FUZZ_SECONDS=3600 ARGS='record token'
 FUZZ_SECONDS ?= 10
@@ -347,10 +361,10 @@ clean:
 help:
 	@sed -n '1,2d; /^#/!q; s/^# \{0,1\}//p' Makefile
 	@echo
-	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux | install uninstall clean"
+	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux | check-crash | install uninstall clean"
 
 FORCE:
 .PHONY: all fuzz fuzz-programs unit-programs test-programs bench-programs deps deps-demo deps-test deps-bench demo test unit sanitized threads model check \
-	integration system bench selinux install uninstall clean help FORCE
+	integration system bench selinux check-crash install uninstall clean help FORCE
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -28,7 +28,7 @@ from client import Client  # noqa: E402
 from wire import Wire  # noqa: E402
 from world import BUILD, IS_ROOT, Broker, Bus, Helper, Place  # noqa: E402
 
-TEST_TIMEOUT = 180
+TEST_TIMEOUT = int(os.environ.get("WEBSESS_TEST_TIMEOUT", "180"))
 
 
 def pytest_configure(config):
