@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -52,27 +53,34 @@ class Raw:
         self.address, self.number, self.wire = address, number, None
         self.repeated, self.serial = collections.Counter(), 0
 
+    def try_once(self, act):
+        """(whether there was an answer, the answer): none when the broker is gone in the middle, and then the next one is asked."""
+        try:
+            if self.wire is None:
+                self.wire = Wire(self.address, timeout=PATIENCE)
+            return True, act()
+        except (EOFError, ConnectionError):
+            if self.wire:
+                self.wire.close()
+            self.wire = None
+            return False, None
+
     def ask(self, member, signature, *values):
-        again = False
+        end, again = time.monotonic() + PATIENCE, False
         while True:
             try:
-                if self.wire is None:
-                    self.wire = Wire(self.address, timeout=PATIENCE)
-                return self.wire.call(member, signature, *values), again
-            except (EOFError, ConnectionError):
-                again = True
+                answered, answer = self.try_once(lambda: self.wire.call(member, signature, *values))
+                if answered:
+                    return answer, again
                 self.repeated[member] += 1
-                if self.wire:
-                    self.wire.close()
-                self.wire = None
             except BusError as error:
                 # It was done by the broker before, which did not live to say so; or the store is about to end that broker.
                 if error.name == "NoSession" and again:
                     return None, again
-                if error.name != "Unavailable":
+                if error.name != "Unavailable" or time.monotonic() > end:
                     raise
-                again = True
                 self.repeated["Unavailable"] += 1
+            again = True
 
     def request_id(self):
         self.serial += 1
@@ -105,14 +113,14 @@ class Raw:
 
     def look(self, tokens):
         """(n, role) of each, or None; asked in one go, and anew if the broker is gone in the middle."""
-        while True:
-            self.ask("Get", "ss", "org.websess1.Manager", "Version") if self.wire is None else None
-            try:
-                serials = [self.wire.send("Resolve", "ssa{sv}", SERVICE, token, {"NoTouch": ("b", True)}) for token in tokens]
-                return [self.seen(serial) for serial in serials]
-            except (EOFError, ConnectionError):
-                self.wire.close()
-                self.wire = None
+        answered = False
+        while not answered:
+            answered, found = self.try_once(lambda: self.look_once(tokens))
+        return found
+
+    def look_once(self, tokens):
+        serials = [self.wire.send("Resolve", "ssa{sv}", SERVICE, token, {"NoTouch": ("b", True)}) for token in tokens]
+        return [self.seen(serial) for serial in serials]
 
     def seen(self, serial):
         try:
@@ -309,7 +317,7 @@ def main(kind, address, number, shared):
                 done += 1
             STATE.pack_into(memory, mine, done, checked)
     except BaseException as error:
-        fault = f"{kind} {number}: {type(error).__name__}: {error}"
+        fault = f"{kind} {number}: {error}\n{traceback.format_exc()}"
     ledger.way.close()
     send(sys.stdout.buffer, (fault, ledger.counts, ledger.way.repeated, looked, len(ledger.live), [(e.token, e.n) for e in ledger.live], ledger.dead))
 
@@ -330,11 +338,16 @@ class Crew:
     def wait(self, condition, what):
         end = time.monotonic() + PATIENCE + 30
         while not condition(self.states()):
-            for process in self.processes:
-                if process.poll() is not None:
-                    raise AssertionError(receive(process.stdout)[0])
-            assert time.monotonic() < end, f"{what}: {self.states()}"
+            for process, (_, checked) in zip(self.processes, self.states()):
+                assert process.poll() is None or checked == self.round, receive(process.stdout)[0]
+            assert time.monotonic() < end, f"{what}: {self.states()}\n{self.stacks()}"
             time.sleep(0.001)
+
+    def stacks(self):
+        """What each of them was about."""
+        for process in self.processes:
+            process.send_signal(signal.SIGINT)
+        return "\n".join(receive(process.stdout)[0] or "" for process in self.processes)
 
     def wait_for_work(self, steps=1, everybody=True):
         """Until so much more is acknowledged, to each of them or to anybody."""
