@@ -487,6 +487,7 @@ Manager *manager_free(Manager *m) {
         throttle_free(m->throttle);
         m->store = store_free(m->store);
         table_free(m->table);
+        ended_done(&m->ended);
         lifeline_free(m->lifeline);
         policy_unref(m->policy);
         sd_event_unref(m->event);

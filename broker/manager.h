@@ -10,6 +10,7 @@
 #include "accounts.h"
 #include "authenticator.h"
 #include "bus.h"
+#include "ended.h"
 #include "policy.h"
 #include "steady.h"
 #include "store.h"
@@ -32,6 +33,7 @@ typedef struct Manager {
         Lifeline *lifeline;             /* NULL: the kernel cannot do it, so there are no maps */
         uint64_t time_namespace;
         Table *table;
+        Ended ended;                    /* the sessions that ended last */
         Sweep *sweep;
         Accounts *accounts;
         Throttle *throttle;

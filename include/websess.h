@@ -501,6 +501,15 @@ int websess_cookie_build(char *out, size_t size, const char *name, const char *v
 int websess_get(websess *w, const char *id, websess_session *s);
 
 /*
+ * Why the session of an id or a token (size bytes) is valid or not. Fills v with what the broker tells this caller, see Explain
+ * in org.websess1(5): State s, Outcome s ("" where a resolve for this need would succeed), Why s and more; and s, which is
+ * left empty where there is no such session: websess_session_id() is NULL then. service NULL or "": that of the session. Who has Manage on the
+ * session's service is told everything, others what websess_get() and websess_resolve() would tell them. Touches nothing.
+ */
+int websess_explain(websess *w, const char *service, const char *id_or_token, size_t size, const websess_need *need,
+                    websess_values *v, websess_session *s);
+
+/*
  * A walk over sessions, oldest first. Set the filter, then call next until it returns WEBSESS_E_NO_SESSION: that is the
  * end. Pages are fetched as needed. A filter that is not set lets all pass.
  */

@@ -102,9 +102,15 @@ Need need_both(const websess_need *a, const websess_need *b) {
 }
 
 int need_append(sd_bus_message *m, const Need *need) {
+        return need_append_with(m, need, NULL, NULL);
+}
+
+int need_append_with(sd_bus_message *m, const Need *need, const char *key, const char *value) {
         int r;
 
         r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0 && value)
+                r = sd_bus_message_append(m, "{sv}", key, "s", value);
         if (r >= 0 && need->n_roles > 0) {
                 char *names[ROLES_MAX + 1] = {};
 

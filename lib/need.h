@@ -20,6 +20,8 @@ int need_copy(const websess_need *n, websess_need **ret);
 
 /* Append as the a{sv} of Resolve. */
 int need_append(sd_bus_message *m, const Need *need);
+/* The same with one entry more; value NULL: without it. */
+int need_append_with(sd_bus_message *m, const Need *need, const char *key, const char *value);
 
 /* Both must be met: the higher level, the shorter age, any NO_TOUCH, ALLOW_ANONYMOUS only of both. The roles are a's,
  * and b's where a has none. Either may be NULL; roles are borrowed. */

@@ -69,6 +69,7 @@ static void removed(void *userdata, Session *s, Reason reason) {
         int k;
 
         session_view(s, &r);
+        ended_add(&m->ended, &r, reason, manager_now(m).realtime);
         n = names(&r);
         log_event(LOG_EVENT_ENDED, LOG_INFO,
                   &(LogFields) { .service = n.service, .user = n.user, .session = n.id, .reason = reason_name(reason), .uid = -1 },

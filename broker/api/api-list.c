@@ -16,7 +16,7 @@
 
 /* ---- one ---- */
 
-static int find_by_id(Manager *m, Slice id, const Caller *caller, Session **ret, Fault *f) {
+int api_session_by_id(Manager *m, Slice id, const Caller *caller, Session **ret, Fault *f) {
         Session *s = NULL;
         Record r;
         Ident i;
@@ -50,7 +50,7 @@ HANDLER(api_get_session) {
         k = args_string(m, &id);
         if (k < 0)
                 return k;
-        k = find_by_id(manager, id, bus_client_caller(bus_call_client(call)), &s, f);
+        k = api_session_by_id(manager, id, bus_client_caller(bus_call_client(call)), &s, f);
         if (k != 0)
                 return k;
 
@@ -68,7 +68,7 @@ int api_find_session(void *userdata, const BusClient *client, const char *child,
         Session *s;
         int k;
 
-        k = find_by_id(userdata, slice_of(child), bus_client_caller(client), &s, f);
+        k = api_session_by_id(userdata, slice_of(child), bus_client_caller(client), &s, f);
         if (k == 0)
                 *ret = s;
         return k;

@@ -48,8 +48,7 @@ static int send_session(BusCall *call, const Record *r) {
         return k < 0 ? k : 0;
 }
 
-/* A session that is live and meets the need; *ret is it, as of now. */
-static int resolve(Manager *manager, const Service *service, Slice token, const Need *need, Record *ret, Fault *f) {
+int api_verdict(Manager *manager, const Service *service, Slice token, const Need *need, Record *ret, Fault *f) {
         uint64_t now = manager_now(manager).steady;
         VerdictPolicy policy;
         Session *s;
@@ -76,11 +75,20 @@ static int resolve(Manager *manager, const Service *service, Slice token, const 
         return 0;
 }
 
+Need api_need(const Options *o) {
+        return (Need) {
+                .roles = o->roles.items, .n_roles = o->roles.n,
+                .level = o->level, .max_auth_age_usec = o->max_auth_age_usec,
+                .flags = (o->no_touch ? NEED_NO_TOUCH : 0) | (o->allow_anonymous ? NEED_ALLOW_ANONYMOUS : 0),
+        };
+}
+
 HANDLER(api_resolve) {
         OPTIONS_DONE Options o = {};
         const Service *service;
         Manager *manager = userdata;
         Slice token;
+        Need need;
         Record r;
         int k;
 
@@ -90,11 +98,8 @@ HANDLER(api_resolve) {
         k = args_options(m, OPTIONS_NEED, &o, f);
         if (k != 0)
                 return k;
-        k = resolve(manager, service, token, &(Need) {
-                .roles = o.roles.items, .n_roles = o.roles.n,
-                .level = o.level, .max_auth_age_usec = o.max_auth_age_usec,
-                .flags = (o.no_touch ? NEED_NO_TOUCH : 0) | (o.allow_anonymous ? NEED_ALLOW_ANONYMOUS : 0),
-        }, &r, f);
+        need = api_need(&o);
+        k = api_verdict(manager, service, token, &need, &r, f);
         return k != 0 ? k : send_session(call, &r);
 }
 
@@ -143,7 +148,7 @@ bool api_resolve_quickly(const BusClient *client, Unmarshal *in, Marshal *out, v
                 return false;
         service = policy_find(manager->policy, name);
         if (!service || !access_allows(service, RIGHT_RESOLVE, bus_client_caller(client)) ||
-            resolve(manager, service, token, &need, &r, NULL) != 0)
+            api_verdict(manager, service, token, &need, &r, NULL) != 0)
                 return false;
         api_marshal_session(out, &r);
         return true;

@@ -24,6 +24,7 @@ static const BusMethod manager_methods[] = {
         { "OpenMap", "s", "service", "h", "map", api_open_map },
         { "GetSession", "s", "id", "a{sv}", "session", api_get_session },
         { "ListSessions", "a{sv}", "filter", "aa{sv}s", "sessions cursor", api_list_sessions },
+        { "Explain", "sa{sv}", "id_or_token need", "a{sv}a{sv}", "explanation session", api_explain, .secret = true },
         { "RevokeSession", "s", "id", "", "", api_revoke_session },
         { "RevokeUser", "ssa{sv}", "service user options", "u", "revoked", api_revoke_user },
         { "RevokeAll", "s", "service", "u", "revoked", api_revoke_all },

@@ -32,6 +32,9 @@ void api_cancel_logins(Manager *m);
 
 /* api-token.c: whoever holds a token */
 HANDLER(api_resolve);
+/* The verdict on a session by its token, for the need that o says; *ret is it, as of now. Touches it unless NEED_NO_TOUCH. */
+int api_verdict(Manager *m, const Service *service, Slice token, const Need *need, Record *ret, Fault *f);
+Need api_need(const Options *o);
 bool api_resolve_quickly(const BusClient *client, Unmarshal *in, Marshal *out, void *userdata);
 HANDLER(api_set_attributes);
 HANDLER(api_rotate);
@@ -42,8 +45,13 @@ HANDLER(api_open_map);
 /* api-list.c: looking */
 HANDLER(api_get_session);
 HANDLER(api_list_sessions);
+/* The live session of an id, if the caller may manage it or it is his own. */
+int api_session_by_id(Manager *m, Slice id, const Caller *caller, Session **ret, Fault *f);
 int api_find_session(void *userdata, const BusClient *client, const char *child, void **ret, Fault *f);
 int api_session_children(void *userdata, const BusClient *client, char ***ret);
+
+/* api-explain.c: why */
+HANDLER(api_explain);
 
 /* api-revoke.c: ending and roles */
 HANDLER(api_revoke_session);

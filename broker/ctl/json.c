@@ -162,6 +162,20 @@ int json_values(FILE *out, CtlJson mode, const websess_values *v) {
         return dump_object(out, mode, object_of_values(v));
 }
 
+int json_explanation(FILE *out, CtlJson mode, const websess_values *v, const websess_session *s) {
+        Object o = object_of_values(v), session = { .json = json_object() };
+
+        if (websess_session_id(s)) {
+                put_session(&session, s);
+                put(&o, "Session", session.json);
+        } else {
+                put(&o, "Session", json_null());
+                json_decref(session.json);
+        }
+        o.failed = o.failed || session.failed;
+        return dump_object(out, mode, o);
+}
+
 int json_strings(FILE *out, CtlJson mode, const char *const *items, size_t n) {
         json_t *array = array_of_strings(items, n);
 

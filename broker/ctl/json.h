@@ -12,6 +12,10 @@
 
 int json_session(FILE *out, CtlJson mode, const websess_session *s);
 int json_values(FILE *out, CtlJson mode, const websess_values *v);
+
+/* An explanation, with the session that goes with it as "Session"; null where there is none. */
+int json_explanation(FILE *out, CtlJson mode, const websess_values *v, const websess_session *s);
+
 int json_strings(FILE *out, CtlJson mode, const char *const *items, size_t n);
 
 /* An object with one number in it. */

@@ -25,7 +25,7 @@ static int need_fill(websess_need *n, const CtlOptions *o, uint32_t level) {
         return r;
 }
 
-static int need_make(const Ctl *c, websess_need **ret) {
+int verb_need(const Ctl *c, websess_need **ret) {
         _cleanup_(websess_need_freep) websess_need *n = NULL;
         uint32_t level = 0;
         int r;
@@ -46,7 +46,7 @@ static int need_make(const Ctl *c, websess_need **ret) {
 static int resolve_prepare(const Ctl *c, websess **ret, websess_session **ret_session, websess_need **ret_need) {
         int r;
 
-        r = need_make(c, ret_need);
+        r = verb_need(c, ret_need);
         if (r == CTL_EXIT_OK)
                 r = verb_open_session(c, c->args.items[0], 0, ret, ret_session);
         if (r != CTL_EXIT_OK || !c->o.cookie_name)

@@ -17,6 +17,8 @@
 #define RESOLVING                                                                                       \
         (CTL_BIT(ROLE) | CTL_BIT(LEVEL) | CTL_BIT(MAX_AGE) | CTL_BIT(NO_TOUCH) |                        \
          CTL_BIT(ALLOW_ANONYMOUS) | CTL_BIT(COOKIE) | CTL_BIT(COOKIE_NAME) | CTL_BIT(CGI))
+#define EXPLAINING                                                                                      \
+        (CTL_BIT(SERVICE) | CTL_BIT(ROLE) | CTL_BIT(LEVEL) | CTL_BIT(MAX_AGE) | CTL_BIT(ALLOW_ANONYMOUS))
 #define BEGINNING                                                                                       \
         (CTL_BIT(ROLE) | CTL_BIT(ATTR) | CTL_BIT(METHOD) | CTL_BIT(LEVEL) | CTL_BIT(REMOTE_HOST) |      \
          CTL_BIT(USER_AGENT) | CTL_BIT(IDLE) | CTL_BIT(LIFETIME) | CTL_BIT(REMEMBER) | CTL_BIT(REQUEST_ID))
@@ -26,6 +28,7 @@ const CtlVerb ctl_verbs[] = {
         { "services", "", "List the services that you may use", 0, 0, 0, verb_services },
         { "list", "", "List sessions, the oldest first", 0, 0, FILTERS, verb_list },
         { "show", "ID…", "Show sessions", 1, ANY_NUMBER, 0, verb_show },
+        { "explain", "[ID]", "Tell why a session is valid or not; reads a token where there is no ID", 0, 1, EXPLAINING, verb_explain },
         { "login", "SERVICE USER", "Check a password and begin a session; reads the password",
           2, 2, BEGINNING, verb_login },
         { "create", "SERVICE USER", "Begin a session for a user whom you vouch for; \"\" is a visitor",

@@ -13,6 +13,9 @@ int verb_rotate(Ctl *c);
 /* verb-resolve.c */
 int verb_resolve(Ctl *c);
 
+/* verb-explain.c */
+int verb_explain(Ctl *c);
+
 /* verb-look.c */
 int verb_list(Ctl *c);
 int verb_show(Ctl *c);
@@ -59,6 +62,9 @@ int verb_secret(Secret *ret, const char *what);
 
 /* What --attr says. An exit status. */
 int verb_attributes(const Ctl *c, const CtlWords *words, websess_values *v);
+
+/* What --role, --level, --max-age, --no-touch and --allow-anonymous say (verb-resolve.c). An exit status. */
+int verb_need(const Ctl *c, websess_need **ret);
 
 /* --level as the library takes it. An exit status. */
 int verb_level(const Ctl *c, uint32_t *ret);

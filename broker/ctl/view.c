@@ -20,7 +20,7 @@ void view_field(const char *key, const char *value) {
                 printf("%13s: %s\n", key, escaped);
 }
 
-static void view_time(const char *key, uint64_t usec, uint64_t now) {
+void view_time(const char *key, uint64_t usec, uint64_t now) {
         char relative[TEXT_RELATIVE_MAX], absolute[TEXT_TIME_MAX];
 
         text_relative(relative, usec, now);
@@ -168,6 +168,26 @@ int view_list_row(Grid *g, const websess_session *s, uint64_t now_usec) {
         return 0;
 }
 
+static void view_value(int width, const char *key, const char *value) {
+        _cleanup_free_ char *escaped = value ? text_escape(value, strlen(value)) : NULL;
+
+        printf("%*s: %s\n", width, key, escaped ? escaped : "");
+}
+
+/* Lines of their own, one below the other. */
+static bool view_value_lines(int width, const websess_values *v, const char *key) {
+        const char *const *lines = NULL;
+        bool are_lines = false;
+        size_t n = 0;
+
+        (void) websess_values_get_strings(v, key, &lines, &n);
+        for (size_t i = 0; i < n; i++)
+                are_lines = are_lines || strchr(lines[i], ' ');
+        for (size_t i = 0; are_lines && i < n; i++)
+                view_value(width, i == 0 ? key : "", lines[i]);
+        return are_lines;
+}
+
 static void view_values_text(const websess_values *v) {
         size_t width = 0;
 
@@ -179,9 +199,9 @@ static void view_values_text(const websess_values *v) {
         for (size_t i = 0; i < websess_values_count(v); i++) {
                 const char *key = websess_values_key_at(v, i);
                 _cleanup_free_ char *value = attr_format(v, key);
-                _cleanup_free_ char *escaped = value ? text_escape(value, strlen(value)) : NULL;
 
-                printf("%*s: %s\n", (int) width, key, escaped ? escaped : "");
+                if (!view_value_lines((int) width, v, key))
+                        view_value((int) width, key, value);
         }
 }
 

@@ -22,5 +22,8 @@ int view_values(const Ctl *c, const websess_values *v);
 /* "key: value" right-aligned to the colon; nothing for "" and NULL. Escapes. */
 void view_field(const char *key, const char *value);
 
+/* The same of a point in time, absolute and from now. */
+void view_time(const char *key, uint64_t usec, uint64_t now);
+
 /* How many were changed: a number in JSON, "3 sessions ended" in words, nothing with -q. */
 int view_count(const Ctl *c, const char *key, uint64_t n, const char *noun, const char *what);

@@ -34,6 +34,7 @@ _websessctl() {
                 [login]=$beginning
                 [create]=$beginning
                 [resolve]='--role --level --max-age --no-touch --allow-anonymous --cookie --cookie-name --cgi'
+                [explain]='--service --role --level --max-age --allow-anonymous'
                 [rotate]='--request-id'
                 [set-attr]='--unset --if-version'
                 [set-roles]='--user'
@@ -71,7 +72,7 @@ _websessctl() {
                 login:0 | create:0 | resolve:0 | rotate:0 | logout:0 | set-attr:0 | touch:0 | revoke-user:0 | revoke-all:0 | \
                         reset-throttle:0)
                         words=$(_websessctl_services) ;;
-                show:* | revoke:* | touch:* | set-roles:0) words=$(_websessctl_ids) ;;
+                show:* | explain:0 | revoke:* | touch:* | set-roles:0) words=$(_websessctl_ids) ;;
                 backup:0) compopt -o default 2>/dev/null ;;
                 esac
         fi

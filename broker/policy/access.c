@@ -55,18 +55,27 @@ static bool rule_matches(const AccessRule *rule, const Caller *c) {
         return false;
 }
 
-bool access_allows(const Service *s, Right right, const Caller *c) {
+bool access_find(const Service *s, Right right, const Caller *c, const AccessRule **ret) {
         const AccessList *list;
 
+        *ret = NULL;
         if (right < 0 || right >= _RIGHT_MAX || !caller_valid(c))
                 return false;
         if (caller_is_root(c))
                 return true;
         list = &s->access[right];
         for (size_t i = 0; i < list->n_rules; i++)
-                if (rule_matches(&list->rules[i], c))
+                if (rule_matches(&list->rules[i], c)) {
+                        *ret = &list->rules[i];
                         return true;
+                }
         return false;
+}
+
+bool access_allows(const Service *s, Right right, const Caller *c) {
+        const AccessRule *rule;
+
+        return access_find(s, right, c, &rule);
 }
 
 static void caller_format(const Caller *c, char *out, size_t size) {

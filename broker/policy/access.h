@@ -25,6 +25,8 @@ bool caller_is_root(const Caller *c);
 bool caller_owns(const Caller *c, const Record *r);     /* the session carries his own, real uid */
 
 bool access_allows(const Service *s, Right right, const Caller *c);     /* root: always */
+/* The same, and by which entry: NULL for root, who needs none. */
+bool access_find(const Service *s, Right right, const Caller *c, const AccessRule **ret);
 
 /* FAULT_ACCESS_DENIED: `uid 998 (shop.service) lacks Resolve on "shop": see [Access] in
  * /etc/websess/services.d/shop.conf` */

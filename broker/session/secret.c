@@ -5,32 +5,52 @@
 #include <errno.h>
 #include <string.h>
 
-/* Does the secret open this state of the session? */
-static bool opens(const Record *r, const Service *service, const uint8_t hash[static DIGEST_SIZE]) {
-        return digest_equal(hash, r->secret_hash, DIGEST_SIZE) && slice_equal(r->service, slice_of(service->name));
+/* What is this secret to this state of the session? */
+static SecretMatch match(const Record *r, const Service *service, const uint8_t hash[static DIGEST_SIZE]) {
+        if (!digest_equal(hash, r->secret_hash, DIGEST_SIZE))
+                return SECRET_WRONG;
+        return slice_equal(r->service, slice_of(service->name)) ? SECRET_OPENS : SECRET_OTHER_SERVICE;
+}
+
+/* The session of the token's id, NULL for none, and the hash of its secret. */
+static SecretMatch look_up(Table *t, const Service *service, Slice text, uint8_t hash[static DIGEST_SIZE], Session **ret) {
+        Token token;
+
+        *ret = NULL;
+        if (!token_parse(text.data, text.size, service->token_prefix, strlen(service->token_prefix), &token))
+                return SECRET_MALFORMED;
+
+        if (token_secret_hash(token.secret, hash) == 0)
+                *ret = table_find(t, &token.id);
+        wipe(&token, sizeof(token));
+        return *ret ? SECRET_OPENS : SECRET_UNKNOWN;
+}
+
+SecretMatch secret_match(Table *t, const Service *service, Slice text, Session **ret) {
+        uint8_t hash[DIGEST_SIZE];
+        SecretMatch k = look_up(t, service, text, hash, ret);
+        Record r;
+
+        if (k != SECRET_OPENS)
+                return k;
+        session_view(*ret, &r);
+        return match(&r, service, hash);
 }
 
 Session *secret_find(Table *t, const Service *service, Slice text, bool newest) {
         uint8_t hash[DIGEST_SIZE];
-        Session *s = NULL;
-        Token token;
+        Session *s;
         Record r;
 
-        if (!token_parse(text.data, text.size, service->token_prefix, strlen(service->token_prefix), &token))
-                return NULL;
-
-        if (token_secret_hash(token.secret, hash) == 0)
-                s = table_find(t, &token.id);
-        wipe(&token, sizeof(token));
-        if (!s)
+        if (look_up(t, service, text, hash, &s) != SECRET_OPENS)
                 return NULL;
 
         session_view(s, &r);
-        if (!opens(&r, service, hash))
+        if (match(&r, service, hash) != SECRET_OPENS)
                 return NULL;
         if (newest && s->staged) {
                 session_head(s, &r);
-                if (!opens(&r, service, hash))
+                if (match(&r, service, hash) != SECRET_OPENS)
                         return NULL;
         }
         return s;

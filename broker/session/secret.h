@@ -13,6 +13,16 @@
  * newest it must also open what is on its way: nothing is to be staged by a token whose rotation is staged. */
 Session *secret_find(Table *t, const Service *service, Slice text, bool newest);
 
+/* The same, and why not. *ret is the session with the token's id, whether or not the token opens it; NULL where there is none. */
+typedef enum SecretMatch {
+        SECRET_OPENS,
+        SECRET_MALFORMED,               /* not a token of this service: prefix, length, alphabet */
+        SECRET_UNKNOWN,                 /* no visible session has its id */
+        SECRET_WRONG,
+        SECRET_OTHER_SERVICE,           /* right, but for a session of another service */
+} SecretMatch;
+SecretMatch secret_match(Table *t, const Service *service, Slice text, Session **ret);
+
 /* Give a record a fresh secret; *ret is its token, the caller's to wipe. 0 or a negative errno. */
 int secret_renew(Record *r, Token *ret);
 

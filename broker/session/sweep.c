@@ -10,6 +10,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "span.h"
+#include "verdict.h"
 
 #define TOUCH_DELAY_USEC (2 * USEC_PER_SEC)     /* how late a touch may be on disk */
 #define TOUCHES_PER_CHANGE 512u                 /* and the next of them when these are on disk: creations do not queue up behind all of them */
@@ -110,11 +111,13 @@ static void swept(int result, void *userdata) {
 
 /* 1 when the session has been put into the change, 0 when it lives on. */
 static int end_if_due(Sweep *w, Change *c, Session *s, uint64_t now) {
+        VerdictEnd end;
         Record r;
         int k;
 
         session_view(s, &r);
-        if (now < record_end(&r)) {
+        end = verdict_end(&r, now);
+        if (end == VERDICT_END_NONE) {
                 table_arm(w->table, s, &r);
                 return 0;
         }
@@ -124,7 +127,7 @@ static int end_if_due(Sweep *w, Change *c, Session *s, uint64_t now) {
         if (s->n_removing > 0)
                 return 0;
 
-        k = change_remove(c, s, now >= r.lifetime_end ? REASON_EXPIRED : REASON_IDLE);
+        k = change_remove(c, s, end == VERDICT_END_LIFETIME ? REASON_EXPIRED : REASON_IDLE);
         return k < 0 ? k : 1;
 }
 

@@ -63,6 +63,12 @@ bool verdict_live(const Record *r, uint64_t now) {
         return now < record_end(r);
 }
 
+VerdictEnd verdict_end(const Record *r, uint64_t now) {
+        if (verdict_live(r, now))
+                return VERDICT_END_NONE;
+        return now >= r->lifetime_end ? VERDICT_END_LIFETIME : VERDICT_END_IDLE;
+}
+
 int verdict_require(const Record *r, const Need *need, const VerdictPolicy *policy, uint64_t now, Fault *f) {
         if (!need)
                 need = &any_login;

@@ -31,6 +31,14 @@ typedef struct VerdictPolicy {
  * end itself is too late. */
 bool verdict_live(const Record *r, uint64_t now);
 
+/* The same, and if not: which of the two ends has come. Past both, it is the absolute one. */
+typedef enum VerdictEnd {
+        VERDICT_END_NONE,               /* live */
+        VERDICT_END_IDLE,
+        VERDICT_END_LIFETIME,
+} VerdictEnd;
+VerdictEnd verdict_end(const Record *r, uint64_t now);
+
 /* need may be NULL: a login suffices. 0, FAULT_NO_SESSION (ended, of another service, or a visitor's while visitors
  * were not asked for), FAULT_STEP_UP_REQUIRED, FAULT_FORBIDDEN; in this order. Text in *f (may be NULL). Whether the
  * needed roles exist in the policy is the caller's to check. A visitor's session passes only with

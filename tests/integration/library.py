@@ -56,7 +56,7 @@ PROTOTYPES = {
     "websess_options_remember": (I, [P, I]),
     "websess_login": (I, [P, S, S, Z, P, P]), "websess_create": (I, [P, S, P, P]),
     "websess_rotate": (I, [P, S, Z, P, P]),
-    "websess_logout": (I, [P, S, Z]), "websess_get": (I, [P, S, P]), "websess_revoke": (I, [P, S]),
+    "websess_logout": (I, [P, S, Z]), "websess_get": (I, [P, S, P]), "websess_explain": (I, [P, S, S, Z, P, P, P]), "websess_revoke": (I, [P, S]),
     "websess_revoke_user": (I, [P, S, S, S, U32, PU32]), "websess_revoke_all": (I, [P, S, PU32]),
     "websess_set_roles": (I, [P, S, PS, Z, PU64]), "websess_set_user_roles": (I, [P, S, S, PS, Z, PU32]),
     "websess_touch": (I, [P, PS, Z]), "websess_status": (I, [P, P]), "websess_reload": (I, [P]),

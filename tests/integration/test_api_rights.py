@@ -49,6 +49,8 @@ TABLE = {
     "Logout": (RESOLVE, lambda c, s, t, d: c.Logout(s, t)),
     "Touch": (RESOLVE, lambda c, s, t, d: c.Touch(s, [d["Id"]])),
     "GetSession": (OWN, lambda c, s, t, d: c.GetSession(d["Id"])),
+    "Explain an id": (OWN, lambda c, s, t, d: c.Explain(d["Id"], {})),
+    "Explain a token": ({"Manage", *RESOLVE}, lambda c, s, t, d: c.Explain(t, {"Service": s})),
     "RevokeSession": (OWN, lambda c, s, t, d: c.RevokeSession(d["Id"])),
     "RevokeUser": (OWN, lambda c, s, t, d: c.RevokeUser(s, d["User"], {})),
     "Session.Revoke": (OWN, lambda c, s, t, d: c.call("Revoke", path=SESSION + d["Id"])),

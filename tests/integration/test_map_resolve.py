@@ -3,12 +3,14 @@
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import threading
 import time
 
 import pytest
 
+from ctl import Ctl
 from library import ALLOW_ANONYMOUS, NO_TOUCH, Library, Outcome, fails
 from world import wait_until
 
@@ -265,9 +267,19 @@ def test_an_operator_sees_the_maps(broker):
     def shown():
         return next((line for line in lib.status()["Maps"] if line.startswith("slow: ")), None)
 
+    def typed():
+        """The lines of `websessctl status`, one for each map: sessions, bytes, generation, readers."""
+        lines = Ctl(broker)("status").fields["Maps"].split("\n")
+        assert all(re.fullmatch(r"\w+: \d+ sessions, \d+ bytes, generation \d+, \d+ readers", line) for line in lines), lines
+        return {line.split(":")[0]: [int(n) for n in re.findall(r"\d+", line)] for line in lines}
+
     with with_map(broker) as lib:
         lib.create("1", roles=["USER"])
         line = shown()
+        with with_map(broker, "default") as second:
+            second.create("2")
+            maps = typed()
+        assert maps["slow"][0] == maps["default"][0] == 1 and maps["slow"][3] == 1 and maps["slow"][1] > 0 and maps["slow"][2] > 0
         assert "1 sessions" in line and "generation " in line and "1 readers" in line
         with with_map(broker) as other:
             assert "2 readers" in shown()

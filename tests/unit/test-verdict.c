@@ -62,6 +62,19 @@ static void test_R5_S03_idle_end(void **state) {
         assert_int_equal(ask(&r, &none, UINT64_MAX), FAULT_NO_SESSION);
 }
 
+static void test_S03_which_end_has_come(void **state) {
+        Record r = session();
+        uint64_t idle = r.last_seen + r.idle_usec;
+
+        assert_int_equal(verdict_end(&r, idle - 1), VERDICT_END_NONE);
+        assert_int_equal(verdict_end(&r, idle), VERDICT_END_IDLE);
+        assert_int_equal(verdict_end(&r, r.lifetime_end - 1), VERDICT_END_IDLE);
+        assert_int_equal(verdict_end(&r, r.lifetime_end), VERDICT_END_LIFETIME);
+        r.last_seen = r.lifetime_end;
+        assert_int_equal(verdict_end(&r, r.lifetime_end - 1), VERDICT_END_NONE);
+        assert_int_equal(verdict_end(&r, r.lifetime_end), VERDICT_END_LIFETIME);
+}
+
 static void test_R5_S03_absolute_end(void **state) {
         Record r = session();
         static const Need none;
@@ -270,6 +283,7 @@ static void test_forbidden_names_user_service_and_roles(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_R5_S03_idle_end),
+                cmocka_unit_test(test_S03_which_end_has_come),
                 cmocka_unit_test(test_R5_S03_absolute_end),
                 cmocka_unit_test(test_R6_other_service),
                 cmocka_unit_test(test_no_session_is_all_alike),
