@@ -249,12 +249,13 @@ check-crash: deps-test
 	+@$(PARALLEL) all test-programs
 	$(call long-run,WEBSESS_CYCLES=$(CYCLES),L01 and kill_9)
 
-# As long as it says: make fuzz FUZZ_SECONDS=3600 ARGS='record token'
+# Each target as long as it says, or some: make fuzz FUZZ_SECONDS=3600 ARGS='record live'
 FUZZ_SECONDS ?= 10
 fuzz: deps-test
 	+@$(PARALLEL) CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=build-fuzz fuzz-programs
 	@BUILD=build-fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(ARGS)
-fuzz-programs: $(FUZZ_TARGETS)
+# For tests/fuzz/live the programs too.
+fuzz-programs: all $(FUZZ_TARGETS)
 
 bench: deps-bench
 	+@$(PARALLEL) all bench-programs

@@ -141,6 +141,7 @@ static int read_done(websess_conversation *c, sd_bus_message *m) {
         r = sd_bus_message_read_basic(m, 's', &token);
         if (r <= 0 || strlen(token) > TOKEN_MAX)
                 return error_errno(-EBADMSG, "The broker's reply");
+        websess_session_clear(s);
         r = session_read(s, m);
         if (r < 0)
                 return r;

@@ -101,3 +101,15 @@ def test_S23_answers_that_cannot_be_are_refused(place, helper, broker, asks, ans
         with fails("InvalidArgument"):
             talk.answer(0, answer)
         talk.free()
+
+
+def test_a_session_value_that_is_used_again_keeps_nothing(place, helper, broker, asks):
+    with Library(broker, "default") as lib:
+        talk = Conversation(lib, "bob")
+        talk.session = lib.create("carol", roles=["USER"], attributes={"stale": 1})
+        for answers in ((), ("geheim",), (), ("",)):
+            if answers or talk.state == PROMPT:
+                talk.go(*answers)
+            run(talk)
+        assert (talk.state, talk.session.user, talk.session.attributes) == (DONE, "bob", {})
+        talk.free()
