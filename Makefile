@@ -200,6 +200,7 @@ TEST_DEPS += python3-pytest python3-pytest-xdist        # integration tests, sev
 TEST_DEPS += python3-dasbus     # a D-Bus client in another language
 TEST_DEPS += dbus systemd-sysv systemd-container login passwd   # system tests: a machine that boots
 TEST_DEPS += pamtester libpam-wrapper   # a PAM program to be told what to do; stacks in a folder of their own
+TEST_DEPS += e2fsprogs mount        # disks whose power fails
 TEST_DEPS += libpam-oath oathtool        # one-time codes
 TEST_DEPS += spin             # the model of the map's protocol
 TEST_DEPS += mandoc libxml2-utils shellcheck    # linters
@@ -244,10 +245,14 @@ unit sanitized threads model check integration system: all test-programs
 
 # The same as `make test`, for longer: make check-crash CYCLES=10000. The figures are left in build/crash.json and so on.
 CYCLES ?= 2000
+CUTS ?= 300
 long-run = @BUILD=$(BUILD) WEBSESS_TEST_TIMEOUT=86400 $(1) tests/run integration -k '$(2)' $(ARGS)
 check-crash: deps-test
 	+@$(PARALLEL) all test-programs
 	$(call long-run,WEBSESS_CYCLES=$(CYCLES),L01 and kill_9)
+check-power: deps-test
+	+@$(PARALLEL) all test-programs
+	$(call long-run,WEBSESS_CUTS=$(CUTS),L02)
 
 # Each target as long as it says, or some: make fuzz FUZZ_SECONDS=3600 ARGS='record live'
 FUZZ_SECONDS ?= 10
@@ -362,10 +367,10 @@ clean:
 help:
 	@sed -n '1,2d; /^#/!q; s/^# \{0,1\}//p' Makefile
 	@echo
-	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux | check-crash | install uninstall clean"
+	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux | check-crash check-power | install uninstall clean"
 
 FORCE:
 .PHONY: all fuzz fuzz-programs unit-programs test-programs bench-programs deps deps-demo deps-test deps-bench demo test unit sanitized threads model check \
-	integration system bench selinux check-crash install uninstall clean help FORCE
+	integration system bench selinux check-crash check-power install uninstall clean help FORCE
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

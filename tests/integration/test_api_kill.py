@@ -14,7 +14,7 @@ from figures import leave, wanted
 from ledger import POLICY, Crew, count_of
 from world import TIMEOUT
 
-CYCLES = wanted("CYCLES", 60)
+CYCLES = wanted("CYCLES", 50)
 RAW, LIBRARY = 3, 1
 # What a commit is made of: pages, then the one that makes them count, each with its sync; blocks ahead.
 POINTS = ("pwrite", "writev", "fdatasync", "fallocate")
