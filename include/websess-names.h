@@ -15,6 +15,9 @@
 #define WEBSESS_CONVERSATION_INTERFACE "org.websess1.Conversation"
 #define WEBSESS_ERROR_PREFIX "org.websess1.Error."
 
+/* In the PAM environment: the session that a program has opened, or works for. */
+#define WEBSESS_ID_VARIABLE "WEBSESS_ID"
+
 #define WEBSESS_SOCKET_PATH "/run/websess/websess.sock"
 #define WEBSESS_PAM_SOCKET_PATH "/run/websess/pam.sock"
 #define WEBSESS_CONFIGURATION_DIRECTORY "/etc/websess"

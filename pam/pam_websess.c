@@ -15,8 +15,8 @@
 #include "digest.h"
 #include "module.h"
 #include "token.h"
+#include "websess-names.h"
 
-#define ID_VARIABLE "WEBSESS_ID"
 #define TOKEN_VARIABLE "WEBSESS_TOKEN"
 
 /* ---- auth ---- */
@@ -76,7 +76,7 @@ static int set_credentials(Module *m) {
 static int check_account(Module *m) {
         const char *offered = module_kept_token(m, MODULE_TOKEN_OFFERED);
         const char *token = offered ? offered : pam_getenv(m->handle, TOKEN_VARIABLE);
-        const char *id = pam_getenv(m->handle, ID_VARIABLE);
+        const char *id = pam_getenv(m->handle, WEBSESS_ID_VARIABLE);
 
         if (token)
                 return module_check_token(m, token, false);
@@ -145,7 +145,7 @@ static int publish_session(Module *m, const char *token) {
         if (r == PAM_SUCCESS)
                 r = module_keep_token(m, MODULE_TOKEN_SESSION, token);
         if (r == PAM_SUCCESS)
-                r = put_variable(m, ID_VARIABLE, websess_session_id(m->session));
+                r = put_variable(m, WEBSESS_ID_VARIABLE, websess_session_id(m->session));
         if (r == PAM_SUCCESS && m->arguments.export_token)
                 r = put_variable(m, TOKEN_VARIABLE, token);
         return r;
@@ -189,12 +189,12 @@ static int close_by_id(Module *m, const char *id) {
 
 static int close_session(Module *m) {
         const char *token = module_kept_token(m, MODULE_TOKEN_SESSION);
-        const char *id = pam_getenv(m->handle, ID_VARIABLE);
+        const char *id = pam_getenv(m->handle, WEBSESS_ID_VARIABLE);
 
         if (token)
                 return module_result(m, websess_logout(m->broker, token, strlen(token)), "session not closed");
         if (!id) {
-                module_log(m, LOG_ERR, "no session to close for user %s: no " ID_VARIABLE " in the PAM environment",
+                module_log(m, LOG_ERR, "no session to close for user %s: no " WEBSESS_ID_VARIABLE " in the PAM environment",
                            m->user);
                 return PAM_SESSION_ERR;
         }
@@ -217,7 +217,7 @@ static int prepare_password(Module *m) {
 /* The lines before this one have changed it. Whoever knows the old one must not stay inside: what that opened ends, in
  * every service; the user goes on in the session that this was done from. */
 static int end_other_sessions(Module *m) {
-        const char *id = pam_getenv(m->handle, ID_VARIABLE);
+        const char *id = pam_getenv(m->handle, WEBSESS_ID_VARIABLE);
         uint32_t n = 0;
         int r = websess_revoke_user(m->broker, "", m->user, id, WEBSESS_REVOKE_PASSWORD, &n);
 

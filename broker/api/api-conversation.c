@@ -159,7 +159,7 @@ static int ask_first(Login *l, const Strings *answers, BusCall *call, Fault *f) 
                 return fault(f, FAULT_INVALID_ARGUMENT, "answers: nothing has been asked yet: the first Continue brings none");
         return authenticator_begin(l->manager->authenticator, &l->authentication, &(AuthRequest) {
                 .service = l->service->name, .user = l->user, .remote_host = l->host, .started = bus_call_started(call),
-                .prompted = prompted, .step_up = options_have(&l->options, OPTION_TOKEN),
+                .prompted = prompted, .step_up = options_have(&l->options, OPTION_TOKEN), .session = l->session,
         }, authenticated, l, f);
 }
 

@@ -19,6 +19,7 @@ struct Login {
         const char *method;
         char *user;
         char *host;                     /* RemoteHost */
+        char session[IDENT_HEX_SIZE + 1];       /* whose user authenticates again; "": none */
         Strings roles;
         Attributes attributes;
         Options options;

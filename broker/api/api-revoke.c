@@ -234,6 +234,16 @@ static int read_user_args(Manager *m, sd_bus_message *message, Slice *service, S
         return k < 0 ? k : validate_user(*user, f);
 }
 
+/* Root's word that the user himself has changed his password, and from where. Nobody else's is taken: it keeps a session alive. */
+static void spare(const Ending *e, const Whose *w) {
+        Session *s = w->has_except && !w->prefix ? table_find(e->manager->table, &w->except) : NULL;
+
+        if (!s || e->reason != REASON_PASSWORD || !caller_is_root(bus_client_caller(bus_call_client(e->call))))
+                return;
+        if (has_password(s) && slice_equal(user_name(s->user), w->name))
+                watch_password_changed(e->manager->watch, s);
+}
+
 HANDLER(api_revoke_user) {
         OPTIONS_DONE Options o = {};
         _cleanup_(pending_freep) Pending *p = NULL;
@@ -262,6 +272,7 @@ HANDLER(api_revoke_user) {
         if (e.n_staged == 0 && !manages(manager, call, w.service))
                 return answer_none(manager, call, w.name);
 
+        spare(&e, &w);
         p->number = e.n;
         log_many(call, "RevokeUser", w.service, w.name, e.n);
         pending_submit(TAKE_PTR(p));

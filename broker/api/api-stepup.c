@@ -34,18 +34,25 @@ int step_up_begin(Login *l, Slice user, Fault *f) {
                 return k;
         if (user.size > 0 && !slice_equal(user, r.user))
                 return fault(f, FAULT_INVALID_ARGUMENT, "user: the token's session is another user's; \"\" stands for whoever it is");
+        ident_format(&s->id, l->session);
         return login_set_user(l, r.user, f);
 }
 
+/* A new password makes another digest. It is the helper's word that the user changed it in this conversation, and by the old one; that nobody
+ * has been given name and uid meanwhile, is the watch's. */
+static bool changed_password(Manager *m, const AuthIdentity *identity) {
+        return identity->password_changed && identity->local && watch_settled(m->watch);
+}
+
 /* Whom PAM named must be whom the session is of: the name alone may have been given to somebody else. */
-static bool same_account(const Record *r, const AuthIdentity *identity) {
+static bool same_account(Manager *m, const Record *r, const AuthIdentity *identity) {
         static const uint8_t unknown[RECORD_TAG_SIZE];
 
         if (!slice_equal(r->user, slice_of(identity->user)) || r->uid != identity->uid)
                 return false;
         return memcmp(r->account_digest, unknown, RECORD_TAG_SIZE) == 0 ||
                memcmp(identity->account_digest, unknown, RECORD_TAG_SIZE) == 0 ||
-               memcmp(r->account_digest, identity->account_digest, RECORD_TAG_SIZE) == 0;
+               memcmp(r->account_digest, identity->account_digest, RECORD_TAG_SIZE) == 0 || changed_password(m, identity);
 }
 
 static void log_step_up(const Login *l, const Session *s) {
@@ -67,7 +74,7 @@ static int stage(Login *l, const AuthIdentity *identity, Pending *p, Fault *f) {
         k = find_session(l, &p->session, &r, f);
         if (k != 0)
                 return k;
-        if (!same_account(&r, identity)) {
+        if (!same_account(l->manager, &r, identity)) {
                 fault(f, FAULT_AUTHENTICATION_FAILED, "PAM let in \"%s\" (uid %u), who is not the session's user", identity->user,
                       (unsigned) identity->uid);
                 login_log_failed(l, f, f->text);

@@ -18,6 +18,7 @@
 #include "record.h"
 #include "span.h"
 
+#define PASSWD_FILE "/etc/passwd"
 #define BUFFER_FIRST 1024u
 #define BUFFER_LAST (1024u * 1024u)
 #define GROUPS_FIRST 64
@@ -67,6 +68,20 @@ static int find_user(const char *user, uid_t *uid, gid_t *gid, char **password, 
         if (is_hash(entry.pw_passwd))
                 *password = strdup(entry.pw_passwd);
         return is_hash(entry.pw_passwd) && !*password ? -ENOMEM : 1;
+}
+
+/* Whether the files of this machine have the user, and not a directory server. In doubt they have not. */
+static bool is_local(const char *user, uid_t uid) {
+        _cleanup_free_ char *buffer = malloc(BUFFER_LAST);
+        struct passwd entry, *found = NULL;
+        FILE *f = fopen(PASSWD_FILE, "re");
+        bool yes = false;
+
+        while (f && buffer && !yes && fgetpwent_r(f, &entry, buffer, BUFFER_LAST, &found) == 0)
+                yes = entry.pw_uid == uid && strcmp(entry.pw_name, user) == 0;
+        if (f)
+                fclose(f);
+        return yes;
 }
 
 static int find_gids(const char *user, gid_t primary, gid_t **ret, size_t *ret_n) {
@@ -213,6 +228,7 @@ int account_lookup(Account *ret, const char *user, const uint8_t key[static AUTH
         if (r < 0)
                 return r;
         a.uid = uid;
+        a.local = is_local(user, uid);
         r = add_shadow(&a, user, &shadow, key);
         if (r < 0)
                 return r;

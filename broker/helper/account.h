@@ -2,6 +2,7 @@
 /* What NSS knows of a user: the uid, the names of the groups, and what stands in shadow. Blocks; touches whatever nsswitch.conf names. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@ typedef struct Account {
         char **groups;          /* names, the primary group's among them */
         size_t n_groups;
         AuthAccount state;
+        bool local;             /* stands in /etc/passwd: without a change of that file it is the account that it was */
         uint8_t digest[RECORD_TAG_SIZE];        /* of name, uid and shadow entry; all zero where there is no such entry, or no key */
 } Account;
 

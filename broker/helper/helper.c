@@ -111,7 +111,7 @@ static int die_with_broker(int fd) {
 
 /* The question as C strings. */
 typedef struct Question {
-        char *service, *user, *secret, *remote_host;
+        char *service, *user, *secret, *remote_host, *session;
         bool step_up;
         uint8_t account_key[AUTH_KEY_SIZE];
 } Question;
@@ -123,6 +123,7 @@ static void question_done(Question *q) {
         free(q->user);
         free(q->secret);
         free(q->remote_host);
+        free(q->session);
         wipe(q->account_key, sizeof(q->account_key));
 }
 
@@ -131,10 +132,14 @@ static char *slice_to_string(Slice s) {
 }
 
 static int question_read(Question *q, const AuthMessage *m) {
+        Ident session;
+
         if (validate_service(m->service, NULL) != 0 || validate_user(m->user, NULL) != 0 ||
             validate_remote_host(m->remote_host, NULL) != 0)
                 return -EBADMSG;
         if (m->operation == AUTH_BEGIN && validate_password(m->secret, NULL) != 0)
+                return -EBADMSG;
+        if (m->session.size > 0 && !ident_parse(m->session.data, m->session.size, &session))
                 return -EBADMSG;
         q->step_up = m->flags & AUTH_STEP_UP;
         memcpy(q->account_key, m->account_key, sizeof(q->account_key));
@@ -142,7 +147,8 @@ static int question_read(Question *q, const AuthMessage *m) {
         q->user = slice_to_string(m->user);
         q->secret = slice_to_string(m->secret);
         q->remote_host = slice_to_string(m->remote_host);
-        return q->service && q->user && q->secret && q->remote_host ? 0 : -ENOMEM;
+        q->session = slice_to_string(m->session);
+        return q->service && q->user && q->secret && q->remote_host && q->session ? 0 : -ENOMEM;
 }
 
 /* Which PAM service stands behind a websess service: the policy on disk decides, not whoever asks. Of it only this
@@ -198,6 +204,7 @@ static int send_success(Helper *h, const StackResult *result, const Stack *stack
         for (size_t i = 0; i < account.n_groups; i++)
                 groups[i] = slice_of(account.groups[i]);
         m.uid = account.uid;
+        m.flags = (account.local ? AUTH_LOCAL : 0u) | (result->password_changed ? AUTH_PASSWORD_CHANGED : 0u);
         memcpy(m.account_digest, account.digest, sizeof(m.account_digest));
         m.groups = groups;
         m.n_groups = account.n_groups;
@@ -312,6 +319,7 @@ static int handle_question(Helper *h, const AuthMessage *m) {
                 .user = q.user,
                 .secret = q.secret,
                 .remote_host = q.remote_host,
+                .session = q.session,
                 .ask = converse ? ask : NULL,
                 .userdata = h,
         }, &result);
@@ -353,6 +361,7 @@ static int send_account(Helper *h, const char *user, const uint8_t key[static AU
                 groups[i] = slice_of(account.groups[i]);
         m.uid = account.uid;
         m.account = account.state;
+        m.flags = account.local ? AUTH_LOCAL : 0;
         m.groups = groups;
         m.n_groups = account.n_groups;
         memcpy(m.account_digest, account.digest, sizeof(m.account_digest));

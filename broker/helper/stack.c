@@ -12,7 +12,9 @@
 #include "cleanup.h"
 #include "digest.h"
 #include "fault.h"
+#include "ident.h"
 #include "validate.h"
+#include "websess-names.h"
 
 /* What modules show when they ask for the name again; nobody else writes this, so it marks that question. */
 #define NAME_PROMPT "websess user name: "
@@ -198,6 +200,16 @@ static int set_items(pam_handle_t *handle, const StackRequest *request) {
         return r;
 }
 
+/* pam_websess has to know which session a new password leaves alone. */
+static int set_session(pam_handle_t *handle, const char *id) {
+        char variable[sizeof(WEBSESS_ID_VARIABLE) + IDENT_HEX_SIZE + 1];
+
+        if (!*id)
+                return PAM_SUCCESS;
+        snprintf(variable, sizeof(variable), WEBSESS_ID_VARIABLE "=%s", id);
+        return pam_putenv(handle, variable);
+}
+
 /* Modules may have mapped the name to another one: from here on only that counts. */
 static int read_user(pam_handle_t *handle, char **ret) {
         const void *user = NULL;
@@ -212,12 +224,14 @@ static int read_user(pam_handle_t *handle, char **ret) {
 }
 
 /* The fixed order. *step is the call that returned last. Account management is never left out. */
-static int run(pam_handle_t *handle, const StackRequest *request, char **user, const char **step) {
+static int run(pam_handle_t *handle, const StackRequest *request, StackResult *ret, const char **step) {
         /* What modules say is for a person, if there is one. */
         int flags = PAM_DISALLOW_NULL_AUTHTOK | (request->ask ? 0 : PAM_SILENT), r;
 
         *step = "pam_set_item";
         r = set_items(handle, request);
+        if (r == PAM_SUCCESS)
+                r = set_session(handle, request->session);
         if (r != PAM_SUCCESS)
                 return r;
         *step = "pam_authenticate";
@@ -229,11 +243,12 @@ static int run(pam_handle_t *handle, const StackRequest *request, char **user, c
         if (r == PAM_NEW_AUTHTOK_REQD && request->ask) {
                 *step = "pam_chauthtok";
                 r = pam_chauthtok(handle, PAM_CHANGE_EXPIRED_AUTHTOK);
+                ret->password_changed = r == PAM_SUCCESS;
         }
         if (r != PAM_SUCCESS)
                 return r;
         *step = "PAM_USER";
-        return read_user(handle, user);
+        return read_user(handle, &ret->user);
 }
 
 static void judge(const Exchange *x, const char *step, const char *said, StackResult *ret) {
@@ -264,7 +279,7 @@ void stack_authenticate(const StackRequest *request, StackResult *ret) {
         else
                 ret->pam_result = pam_start(request->pam_service, request->user, &conversation, &handle);
         if (ret->pam_result == PAM_SUCCESS)
-                ret->pam_result = run(handle, request, &ret->user, &step);
+                ret->pam_result = run(handle, request, ret, &step);
         judge(&x, step, pam_strerror(handle, ret->pam_result), ret);
         if (handle)
                 pam_end(handle, ret->pam_result);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "auth-protocol.h"
@@ -28,6 +29,7 @@ typedef struct StackRequest {
         StackAsk ask;
         void *userdata;
         const char *remote_host;        /* "" for none */
+        const char *session;            /* the id of the session from which this is done, for modules; "" for none */
 } StackRequest;
 
 typedef struct StackResult {
@@ -35,6 +37,7 @@ typedef struct StackResult {
         int pam_result;                 /* what libpam returned last */
         uint64_t delay_usec;
         char *user;                     /* PAM_USER after success, else NULL */
+        bool password_changed;          /* on the way to it */
         char text[AUTH_TEXT_MAX + 1];   /* for the journal: which call failed and what libpam says of it */
 } StackResult;
 

@@ -50,11 +50,12 @@ static const Field fields[] = {
         { TAG_METHOD, FIELD_LIST, AT(methods), AT(n_methods), 1, METHOD_MAX, 0, BIT(AUTH_RESULT) },
         { TAG_PROMPT, FIELD_LIST, AT(messages), AT(n_messages), 1, 1 + AUTH_PROMPT_MAX, BIT(AUTH_PROMPT), BIT(AUTH_PROMPT) },
         { TAG_ANSWER, FIELD_LIST, AT(answers), AT(n_answers), 0, AUTH_SECRET_MAX, 0, BIT(AUTH_ANSWER) },
-        { 15, FIELD_U32, AT(flags), 0, 4, 4, BIT(AUTH_CONVERSE), BIT(AUTH_CONVERSE) },
+        { 15, FIELD_U32, AT(flags), 0, 4, 4, BIT(AUTH_CONVERSE), BIT(AUTH_CONVERSE) | SAYING_WHO },
         { 16, FIELD_U32, AT(level), 0, 4, 4, BIT(AUTH_RESULT), BIT(AUTH_RESULT) },
         { 17, FIELD_TAG, AT(account_key), 0, AUTH_KEY_SIZE, AUTH_KEY_SIZE, 0, ASKING | BIT(AUTH_LOOK) },
         { TAG_USER, FIELD_LIST, AT(users), AT(n_users), 1, USER_MAX, BIT(AUTH_LOOK), BIT(AUTH_LOOK) },
         { 19, FIELD_U32, AT(account), 0, 4, 4, BIT(AUTH_ACCOUNT), BIT(AUTH_ACCOUNT) },
+        { 20, FIELD_STRING, AT(session), 0, IDENT_HEX_SIZE, IDENT_HEX_SIZE, 0, BIT(AUTH_CONVERSE) },
 };
 
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))

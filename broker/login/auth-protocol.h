@@ -68,8 +68,11 @@ static inline bool auth_style_asks(int style) {
         return style == AUTH_STYLE_SECRET || style == AUTH_STYLE_QUESTION;
 }
 
+/* Bits of flags. */
 enum {
         AUTH_STEP_UP = 1 << 0,          /* CONVERSE: by the service's stack for authenticating again */
+        AUTH_LOCAL = 1 << 1,            /* RESULT, ACCOUNT: the user stands in /etc/passwd */
+        AUTH_PASSWORD_CHANGED = 1 << 2, /* RESULT: the user, let in by the old password, has chosen a new one */
 };
 
 /* What an ACCOUNT is. */
@@ -92,7 +95,8 @@ typedef struct AuthMessage {
 
         /* BEGIN, CONVERSE */
         Slice service, user, secret, remote_host;
-        uint32_t flags;                 /* CONVERSE: AUTH_STEP_UP */
+        uint32_t flags;                 /* of RESULT and ACCOUNT, too */
+        Slice session;                  /* CONVERSE: the id of the session whose user authenticates again */
 
         /* BEGIN, CONVERSE, LOOK: with what account_digest is keyed; all zero: not wanted */
         uint8_t account_key[AUTH_KEY_SIZE];

@@ -20,6 +20,7 @@ int authentication_make_packet(Authentication *x, const AuthRequest *request) {
                 .secret = slice_of(request->secret),
                 .flags = request->step_up ? AUTH_STEP_UP : 0,
                 .remote_host = slice_of(request->remote_host),
+                .session = slice_of(request->session),
         };
         int r;
 
@@ -78,7 +79,9 @@ static bool next_text(const AuthMessage *m, size_t *position, Slice *out) {
 static void finish_success(Authentication *x, const AuthMessage *m) {
         _cleanup_(name_list_done) NameList groups = { 0 }, methods = { 0 };
         _cleanup_free_ char *user = NULL;
-        AuthIdentity identity = { .uid = m->uid };
+        AuthIdentity identity = {
+                .uid = m->uid, .local = m->flags & AUTH_LOCAL, .password_changed = m->flags & AUTH_PASSWORD_CHANGED,
+        };
 
         if (m->user.size == 0 || validate_user(m->user, NULL) != 0) {
                 authentication_unavailable(x, "the PAM helper names no user that can be: see PAM_USER in its stack");

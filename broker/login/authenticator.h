@@ -24,6 +24,8 @@ typedef struct AuthIdentity {
         const char *const *methods;     /* RFC 8176 names, NULL-terminated; "pwd" */
         uint32_t level;                 /* what that is worth, by the policy */
         uint8_t account_digest[RECORD_TAG_SIZE];
+        bool local;                     /* this machine's own account, not a directory's */
+        bool password_changed;          /* by the user, in this conversation */
 } AuthIdentity;
 
 /* result: 0 with identity; FAULT_AUTHENTICATION_FAILED, FAULT_CONVERSATION_REQUIRED or FAULT_UNAVAILABLE with f;
@@ -60,6 +62,7 @@ typedef struct AuthRequest {
         AuthPrompted prompted;          /* a conversation, where secret is NULL. Its limit in time is its owner's to keep:
                                          * people are slow. */
         bool step_up;                   /* a conversation by the stack for authenticating again */
+        const char *session;            /* the id of the session that is for; NULL for none */
         const char *remote_host;        /* "" for none */
         uint64_t started;               /* CLOCK_BOOTTIME µs: when the request came */
 } AuthRequest;

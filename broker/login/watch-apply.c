@@ -21,6 +21,7 @@ typedef struct Doubt {
 
 struct WatchApply {
         Table *table;
+        WatchKeep *keep;
         WatchApplyFailed failed;
         void *userdata;
         TAILQ_HEAD(, Doubt) doubts;
@@ -65,6 +66,7 @@ static bool is_gone(WatchApply *a, uid_t uid, uint64_t now, uint64_t doubt_usec)
 /* ---- one account ---- */
 
 typedef struct Work {
+        WatchKeep *keep;
         const Policy *policy;
         const AccountView *view;
         Change *ends, *others;
@@ -90,6 +92,19 @@ static int change_roles(Work *w, const Service *service, Session *s, const Slice
         return amend_account(w->others, s, roles, n, w->view->digest);
 }
 
+static int password_changed(Work *w, Session *s) {
+        switch (watch_keep_seen(w->keep, s, w->view->digest)) {
+        case WATCH_KEPT_ASKED:
+                return 0;
+        case WATCH_KEPT_YES:
+                w->n_others++;
+                return amend_account_digest(w->others, s, w->view->digest);
+        case WATCH_KEPT_NO:
+                break;
+        }
+        return end(w, s, REASON_PASSWORD);
+}
+
 static int judge(Work *w, Session *s) {
         Slice roles[ROLES_MAX];
         const Service *service;
@@ -108,6 +123,8 @@ static int judge(Work *w, Session *s) {
                 return amend_account(w->others, s, NULL, 0, w->view->digest);
         case WATCH_ROLES:
                 return change_roles(w, service, s, roles, n);
+        case WATCH_PASSWORD:
+                return password_changed(w, s);
         case WATCH_DOUBT:
                 return w->gone ? end(w, s, REASON_ACCOUNT) : 0;
         case WATCH_END_ACCOUNT:
@@ -136,7 +153,7 @@ static void submit(WatchApply *a, Work *w) {
 }
 
 int watch_apply(WatchApply *a, const Policy *policy, uid_t uid, const AccountView *view, uint64_t now, uint64_t doubt_usec) {
-        _cleanup_(work_done) Work w = { .policy = policy, .view = view };
+        _cleanup_(work_done) Work w = { .keep = a->keep, .policy = policy, .view = view };
         Owner *owner = table_find_owner(a->table, uid);
         Doubt *doubt = find(a, uid);
         Session *s;
@@ -163,8 +180,13 @@ int watch_apply(WatchApply *a, const Policy *policy, uid_t uid, const AccountVie
         return 0;
 }
 
-int watch_apply_new(WatchApply **ret, Table *table, WatchApplyFailed failed, void *userdata) {
-        WatchApply *a = calloc(1, sizeof(*a));
+WatchKeep *watch_apply_keep(WatchApply *a) {
+        return a->keep;
+}
+
+int watch_apply_new(WatchApply **ret, sd_event *event, Table *table, WatchApplyFailed failed, void *userdata) {
+        _cleanup_(watch_apply_freep) WatchApply *a = calloc(1, sizeof(*a));
+        int r;
 
         if (!a)
                 return -ENOMEM;
@@ -172,7 +194,10 @@ int watch_apply_new(WatchApply **ret, Table *table, WatchApplyFailed failed, voi
         a->table = table;
         a->failed = failed;
         a->userdata = userdata;
-        *ret = a;
+        r = watch_keep_new(&a->keep, event, table, committed, a);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(a);
         return 0;
 }
 
@@ -183,6 +208,7 @@ WatchApply *watch_apply_free(WatchApply *a) {
                 return NULL;
         while ((d = TAILQ_FIRST(&a->doubts)))
                 forget(a, d);
+        watch_keep_free(a->keep);
         free(a);
         return NULL;
 }

@@ -13,39 +13,55 @@
 struct WatchFiles {
         sd_event_source *source;
         int fd;
+        uint64_t generation;
         WatchFilesChanged changed;
         void *userdata;
 };
 
 DEFINE_CLEANUP(WatchFiles *, watch_files_free)
 
-static bool concerns_users(const struct inotify_event *e) {
-        static const char *const names[] = { "passwd", "shadow", "group", "gshadow", "nsswitch.conf" };
+/* Does it concern users; may there be others now? */
+static bool concerns_users(const struct inotify_event *e, bool *others) {
+        static const struct {
+                const char *name;
+                bool others;
+        } files[] = { { "passwd", true }, { "nsswitch.conf", true }, { "shadow", false }, { "group", false }, { "gshadow", false } };
 
         if (e->mask & (IN_Q_OVERFLOW | IN_IGNORED))
-                return true;
-        for (size_t i = 0; e->len > 0 && i < ELEMENTSOF(names); i++)
-                if (strcmp(e->name, names[i]) == 0)
+                return *others = true;
+        for (size_t i = 0; e->len > 0 && i < ELEMENTSOF(files); i++)
+                if (strcmp(e->name, files[i].name) == 0) {
+                        *others |= files[i].others;
                         return true;
+                }
         return false;
 }
 
-static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+static void read_events(WatchFiles *f) {
         char buffer[16 * (sizeof(struct inotify_event) + NAME_MAX + 1)] __attribute__((aligned(__alignof__(struct inotify_event))));
-        WatchFiles *f = userdata;
-        bool changed = false;
+        bool changed = false, others = false;
         ssize_t n;
 
-        while ((n = read(fd, buffer, sizeof(buffer))) > 0)
+        while ((n = read(f->fd, buffer, sizeof(buffer))) > 0)
                 for (const char *at = buffer; at < buffer + n;) {
                         struct inotify_event head;
 
                         memcpy(&head, at, sizeof(head));
-                        changed |= concerns_users((const struct inotify_event *) (const void *) at);
+                        changed |= concerns_users((const struct inotify_event *) (const void *) at, &others);
                         at += sizeof(head) + head.len;
                 }
+        f->generation += others;
         if (changed)
                 f->changed(f->userdata);
+}
+
+uint64_t watch_files_generation(WatchFiles *f) {
+        read_events(f);
+        return f->generation;
+}
+
+static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        read_events(userdata);
         return 0;
 }
 

@@ -38,7 +38,7 @@ WatchVerdict watch_judge(const Record *r, const AccountView *a, const Service *s
         if (a->uid != r->uid || a->state == AUTH_ACCOUNT_EXPIRED)
                 return WATCH_END_ACCOUNT;
         if (changed)
-                return a->state == AUTH_ACCOUNT_LOCKED ? WATCH_END_ACCOUNT : WATCH_END_PASSWORD;
+                return a->state == AUTH_ACCOUNT_LOCKED ? WATCH_END_ACCOUNT : a->same && is_known(a->digest) ? WATCH_PASSWORD : WATCH_END_PASSWORD;
         if (roles_differ(r, a, service, roles, n_roles))
                 return WATCH_ROLES;
         return !is_known(r->account_digest) && is_known(a->digest) ? WATCH_ADOPT : WATCH_KEEP;

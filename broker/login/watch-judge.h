@@ -18,6 +18,7 @@ typedef struct AccountView {
         const char *user;
         char *const *groups;            /* names, NULL-terminated */
         const uint8_t *digest;          /* RECORD_TAG_SIZE bytes; all zero: there is no shadow entry */
+        bool same;                      /* for sure the account that had name and uid when all were looked at last */
 } AccountView;
 
 typedef enum WatchVerdict {
@@ -25,6 +26,7 @@ typedef enum WatchVerdict {
         WATCH_ADOPT,                    /* keep, and put the digest into the record: none was known yet */
         WATCH_ROLES,                    /* the roles of the policy are others now */
         WATCH_DOUBT,                    /* gone, it seems; a directory server that is down looks like that: ask again later */
+        WATCH_PASSWORD,                 /* its password has changed, and nothing else: to be ended, unless the user changed it from this session */
         WATCH_END_ACCOUNT,
         WATCH_END_PASSWORD,
 } WatchVerdict;

@@ -44,6 +44,10 @@ struct Watch {
         sd_event_source *deadline;      /* of the answers to one question */
         sd_event_source *pump;          /* runs once in the loop when there may be a helper to start */
 
+        bool has_settled;
+        uint64_t settled;               /* what watch_files_generation() was before all were looked at */
+        uint64_t looking;               /* … before the present pass */
+
         Wanted next;                    /* what the pass after this one is about */
         uint64_t next_at, changed_at, ended_at;         /* CLOCK_BOOTTIME */
 
@@ -52,6 +56,7 @@ struct Watch {
         uid_t last;                     /* the owner asked about last, of all */
         bool has_last, failing;
         bool asked;                     /* there was somebody to ask about */
+        bool sure;                      /* and every answer so far said something */
         size_t at;                      /* of now.uids */
         PoolHelper *helper;
         Name batch[AUTH_LOOK_MAX];
@@ -113,6 +118,15 @@ void watch_added(Watch *w, const Session *s) {
         want(w, r.uid);
         if (!w->running)
                 schedule(w, soonest(w) + GAP_USEC / 2);
+}
+
+bool watch_settled(Watch *w) {
+        return w->files && w->has_settled && watch_files_generation(w->files) == w->settled;
+}
+
+void watch_password_changed(Watch *w, Session *s) {
+        if (watch_settled(w))
+                watch_keep_told(watch_apply_keep(w->apply), s);
 }
 
 /* ---- the end of a pass ---- */
@@ -286,6 +300,10 @@ static void go_on(Watch *w) {
                 fail_pass(w, strerror(-r));
         else if (w->n_batch == 0) {
                 w->failing = false;
+                if (w->now.all && w->sure) {
+                        w->settled = w->looking;
+                        w->has_settled = true;
+                }
                 end_pass(w);
         } else {
                 w->asked = true;
@@ -301,6 +319,8 @@ static void begin_pass(Watch *w) {
         w->has_last = false;
         w->running = true;
         w->asked = false;
+        w->sure = true;
+        w->looking = w->files ? watch_files_generation(w->files) : 0;
         w->check_usec = w->options.policy(w->options.userdata)->settings.account_check_usec;
         go_on(w);
 }
@@ -327,8 +347,10 @@ static int take_account(Watch *w, const AuthMessage *m) {
                 at += s.size + 1;
         }
         w->n_answered++;
+        w->sure &= m->account != AUTH_ACCOUNT_UNSURE;
         return watch_apply(w->apply, w->options.policy(w->options.userdata), n->uid, &(AccountView) {
                 .state = (AuthAccount) m->account, .uid = m->uid, .user = n->text, .groups = groups, .digest = m->account_digest,
+                .same = (m->flags & AUTH_LOCAL) && watch_settled(w),
         }, now_usec(w), w->check_usec);
 }
 
@@ -418,7 +440,7 @@ int watch_new(Watch **ret, sd_event *event, const WatchOptions *options) {
         w->options.socket_path = NULL;
         pool.socket_path = options->socket_path;
         w->check_usec = options->policy(options->userdata)->settings.account_check_usec;
-        r = watch_apply_new(&w->apply, options->table, apply_failed, w);
+        r = watch_apply_new(&w->apply, event, options->table, apply_failed, w);
         if (r == 0)
                 r = pool_new(&w->pool, event, &pool, &events, w);
         if (r == 0)

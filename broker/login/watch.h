@@ -35,3 +35,10 @@ Watch *watch_free(Watch *w);
 
 void watch_all(Watch *w);                       /* something has changed: look at all, as soon as may be */
 void watch_added(Watch *w, const Session *s);   /* a session has begun */
+
+/* Does every name and uid of a local account still stand for the account that it stood for when all were looked at? Then whatever else is new of
+ * it, nobody else has been given its name. */
+bool watch_settled(Watch *w);
+
+/* Root says that this session's user has changed his password from it: it goes on when that is what the watch sees too. */
+void watch_password_changed(Watch *w, Session *s);

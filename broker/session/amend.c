@@ -205,6 +205,14 @@ int amend_roles(Change *c, Session *s, const Strings *roles, uint64_t *ret_versi
         return change_replace(c, s, &r);
 }
 
+int amend_account_digest(Change *c, Session *s, const uint8_t digest[static RECORD_TAG_SIZE]) {
+        Record r;
+
+        session_head(s, &r);
+        memcpy(r.account_digest, digest, RECORD_TAG_SIZE);
+        return change_replace(c, s, &r);
+}
+
 int amend_account(Change *c, Session *s, const Slice *roles, size_t n_roles, const uint8_t digest[static RECORD_TAG_SIZE]) {
         static const uint8_t unknown[RECORD_TAG_SIZE];
         Record r;

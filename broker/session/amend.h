@@ -21,6 +21,9 @@ int amend_attributes(Change *c, Session *s, const Attributes *set, const Strings
 /* Stage other roles; *ret_version is the new version. */
 int amend_roles(Change *c, Session *s, const Strings *roles, uint64_t *ret_version);
 
+/* Stage the digest of the user's account, after its password alone has changed. */
+int amend_account_digest(Change *c, Session *s, const uint8_t digest[static RECORD_TAG_SIZE]);
+
 /* Stage what the machine says of the user's account: other roles of the policy (NULL: as they are), and the digest where none was known. */
 int amend_account(Change *c, Session *s, const Slice *roles, size_t n_roles, const uint8_t digest[static RECORD_TAG_SIZE]);
 

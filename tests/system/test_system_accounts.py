@@ -1,69 +1,14 @@
 # SPDX-License-Identifier: MIT
 """What an administrator does to an account, its sessions feel: within two seconds, told by the files themselves."""
-import base64
 import json
 import statistics
 import time
 
 import pytest
-from conftest import PASSWORDS
+from conftest import WITHIN, settle
 from machine import Failed, wait_until
 
-WITHIN = 2
-NO_SESSION, AUTHENTICATION_FAILED, TOO_MANY = 11, 14, 21
-
-
-@pytest.fixture
-def alive(machine, ctl):
-    """Is the session behind this token alive?"""
-    def ask(token):
-        try:
-            ctl("resolve", "shop", input=token, user="shopd")
-            return True
-        except Failed as failed:
-            assert failed.status == NO_SESSION, failed
-            return False
-    return ask
-
-
-@pytest.fixture
-def login(machine, ctl):
-    def run(user="carol", password="first", *arguments):
-        return ctl("--quiet", "login", "shop", user, *arguments, input=password, user="shopd")
-    return run
-
-
-@pytest.fixture
-def carol(machine):
-    """A user to do things to, in the group editors."""
-    machine.run("useradd", "--create-home", "--uid", "4711", "-G", "editors", "carol")
-    machine.run("chpasswd", input="carol:first\n")
-    yield "carol"
-    for command in (["userdel", "karl"], ["userdel", "carol"], ["groupdel", "carol"], ["rm", "-rf", "/home/carol"]):
-        machine.run(*command, check=False)
-
-
-def session_id(token):
-    return base64.urlsafe_b64decode(token.encode())[:16].hex()
-
-
-@pytest.fixture
-def ended(machine, alive):
-    """Within two seconds the sessions behind these tokens are gone; returns the reasons that the journal has."""
-    def check(*tokens):
-        end = time.monotonic() + WITHIN
-        while any(map(alive, tokens)):
-            assert time.monotonic() < end, "still alive"
-        ids = [f"WEBSESS_SESSION={session_id(token)}" for token in tokens]
-        entries = map(json.loads, machine.journal("-o", "json", *ids).splitlines())
-        return sorted({entry["WEBSESS_REASON"] for entry in entries if " ended: " in entry["MESSAGE"]})
-    return check
-
-
-def settle(machine):
-    """All that has been changed before is seen: a look is taken at each reload, and what follows it is answered after it."""
-    machine.run("websessctl", "reload")
-    time.sleep(0.5)
+AUTHENTICATION_FAILED, TOO_MANY = 14, 21
 
 
 CHANGES = {

@@ -8,10 +8,11 @@ from conftest import PASSWORDS
 SCRIPT = """
 import json, sys
 from dasbus.connection import SystemMessageBus
-from dasbus.typing import get_native
+from dasbus.typing import get_native, get_variant
 bus = SystemMessageBus()
-service, user, answers = json.loads(sys.stdin.read())
-talk = bus.get_proxy("org.websess1", bus.get_proxy("org.websess1", "/org/websess1").BeginLogin(service, user, {}))
+service, user, answers, options = json.loads(sys.stdin.read())
+options = {name: get_variant(str, value) for name, value in options.items()}
+talk = bus.get_proxy("org.websess1", bus.get_proxy("org.websess1", "/org/websess1").BeginLogin(service, user, options))
 said = []
 while True:
     answer = []
@@ -27,9 +28,9 @@ print(json.dumps([said, token, get_native(session)]))
 
 @pytest.fixture
 def talk(machine):
-    def run(user, *answers, service="shop"):
+    def run(user, *answers, service="shop", **options):
         """[(state, messages), …], token, session."""
-        out = machine.out("/usr/bin/python3", "-c", SCRIPT, user="shopd", input=json.dumps([service, user, answers]))
+        out = machine.out("/usr/bin/python3", "-c", SCRIPT, user="shopd", input=json.dumps([service, user, answers, options]))
         said, token, session = json.loads(out)
         return [state for state, _ in said], [text for _, messages in said for _, text in messages], token, session
     return run

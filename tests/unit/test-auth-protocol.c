@@ -29,6 +29,7 @@ static AuthMessage result_message(void) {
                 .operation = AUTH_RESULT,
                 .user = slice_of("alice"),
                 .outcome = 12,
+                .flags = AUTH_LOCAL | AUTH_PASSWORD_CHANGED,
                 .pam_result = 0x01020304,
                 .delay_usec = UINT64_C(0x0102030405060708),
                 .uid = 1000,
@@ -79,6 +80,7 @@ static void test_result_comes_back(void **state) {
 
         assert_int_equal(auth_message_decode(data, size, &out), 0);
         assert_int_equal(out.outcome, 12);
+        assert_int_equal(out.flags, AUTH_LOCAL | AUTH_PASSWORD_CHANGED);
         assert_int_equal(out.pam_result, 0x01020304);
         assert_true(out.delay_usec == UINT64_C(0x0102030405060708));
         assert_int_equal(out.uid, 1000);
@@ -106,11 +108,15 @@ static void test_conversation_comes_back(void **state) {
         m.operation = AUTH_CONVERSE;
         m.secret = (Slice) {};
         m.flags = AUTH_STEP_UP;
+        m.session = slice_of("01a2201d1db22d879c37ef2dd20e449b");
         data = encode(&m, &size);
         assert_int_equal(auth_message_decode(data, size, &out), 0);
         assert_int_equal(out.operation, AUTH_CONVERSE);
         assert_int_equal(out.flags, AUTH_STEP_UP);
         assert_slice(out.user, "alice");
+        assert_slice(out.session, "01a2201d1db22d879c37ef2dd20e449b");
+        m.session.size--;
+        assert_int_equal(auth_message_size(&m), 0);
 }
 
 static void test_rounds_come_back_in_order(void **state) {

@@ -76,6 +76,31 @@ static void test_S05_every_state_by_every_digest(void **state) {
                         fail_msg("cell %zu", i);
 }
 
+/* Where it is sure that name and uid are the same account's still, a new password is no more than that. */
+static void test_S05_a_new_password_alone_is_asked_about(void **state) {
+        static const struct {
+                AuthAccount state;
+                const uint8_t *now;
+                WatchVerdict verdict;
+        } cells[] = {
+                { AUTH_ACCOUNT_FINE, one, WATCH_KEEP },
+                { AUTH_ACCOUNT_FINE, two, WATCH_PASSWORD },
+                { AUTH_ACCOUNT_FINE, none, WATCH_END_PASSWORD },
+                { AUTH_ACCOUNT_LOCKED, two, WATCH_END_ACCOUNT },
+                { AUTH_ACCOUNT_EXPIRED, two, WATCH_END_ACCOUNT },
+                { AUTH_ACCOUNT_UNKNOWN, none, WATCH_END_ACCOUNT },
+                { AUTH_ACCOUNT_UNSURE, two, WATCH_KEEP },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cells); i++) {
+                AccountView a = account(cells[i].state, cells[i].now);
+
+                a.same = true;
+                if (judge(session(one), a) != cells[i].verdict)
+                        fail_msg("cell %zu", i);
+        }
+}
+
 static void test_S13_another_uid_under_the_name_is_another_account(void **state) {
         static const AuthAccount states[] = { AUTH_ACCOUNT_FINE, AUTH_ACCOUNT_LOCKED, AUTH_ACCOUNT_EXPIRED };
 
@@ -132,6 +157,7 @@ static void test_C6_roles_follow_the_groups(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_S05_every_state_by_every_digest),
+                cmocka_unit_test(test_S05_a_new_password_alone_is_asked_about),
                 cmocka_unit_test(test_S13_another_uid_under_the_name_is_another_account),
                 cmocka_unit_test(test_users_of_the_application_are_left_alone),
                 cmocka_unit_test(test_C6_roles_follow_the_groups),
