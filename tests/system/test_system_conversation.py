@@ -66,34 +66,6 @@ def test_S12_locked_account_is_denied(machine, talk):
         machine.run("usermod", "--unlock", "bob")
 
 
-def test_pam_faillock_locks_whoever_guesses(machine, talk):
-    machine.write("/etc/pam.d/websess-lock", """\
-auth required pam_faillock.so preauth silent deny=2 unlock_time=600
-auth [success=1 default=bad] pam_unix.so
-auth [default=die] pam_faillock.so authfail deny=2 unlock_time=600
-account required pam_faillock.so
-account required pam_unix.so
-""")
-    machine.write("/etc/websess/services.d/lock.conf", "[Service]\nPAMService=websess-lock\n[Access]\nLogin=@websess-client\n")
-    machine.run("websessctl", "reload")
-    assert talk("alice", PASSWORDS["alice"], service="lock")[0][-1] == "done"
-    for _ in range(2):
-        assert talk("alice", "wrong", service="lock")[0][-1] == "denied"
-    assert talk("alice", PASSWORDS["alice"], service="lock")[0][-1] == "denied"
-    machine.run("faillock", "--user", "alice", "--reset")
-    assert talk("alice", PASSWORDS["alice"], service="lock")[0][-1] == "done"
-
-
-def test_S05_passwd_ends_the_other_sessions(machine, ctl, token):
-    machine.write("/etc/pam.d/websess-passwd", "password requisite pam_unix.so\npassword required pam_websess.so\n")
-    new = "yet another one 8!"
-    machine.run("pamtester", "websess-passwd", "alice", "chauthtok", input=f"{new}\n{new}\n")
-    try:
-        assert machine.run("websessctl", "resolve", "shop", user="shopd", input=token, check=False).returncode == 11
-    finally:
-        machine.run("chpasswd", input=f"alice:{PASSWORDS['alice']}\n")
-
-
 def test_pam_auth_update_knows_the_profile_and_leaves_it_off(machine):
     assert "pam_websess" not in machine.out("cat", "/etc/pam.d/common-session", "/etc/pam.d/common-password")
     machine.run("env", "DEBIAN_FRONTEND=noninteractive", "pam-auth-update", "--enable", "websess")
