@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "cleanup.h"
 
 /* The steady clock of a new database: a year, so that spans can be subtracted from any point of it. */
@@ -61,6 +62,20 @@ SteadyMark steady_mark(const Steady *s, const Now *now) {
         };
 
         memcpy(mark.boot_id, s->boot_id, sizeof(mark.boot_id));
+        return mark;
+}
+
+void steady_mark_write(const SteadyMark *mark, uint8_t out[static STEADY_MARK_SIZE]) {
+        memcpy(out, mark->boot_id, 16);
+        store_le64(out + 16, mark->realtime);
+        store_le64(out + 24, mark->boottime);
+        store_le64(out + 32, mark->steady);
+}
+
+SteadyMark steady_mark_read(const uint8_t data[static STEADY_MARK_SIZE]) {
+        SteadyMark mark = { .realtime = load_le64(data + 16), .boottime = load_le64(data + 24), .steady = load_le64(data + 32) };
+
+        memcpy(mark.boot_id, data, 16);
         return mark;
 }
 

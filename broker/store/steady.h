@@ -24,6 +24,11 @@ typedef struct Steady {
         uint8_t boot_id[16];
 } Steady;
 
+/* A mark as bytes, little-endian. */
+#define STEADY_MARK_SIZE 40u
+void steady_mark_write(const SteadyMark *mark, uint8_t out[static STEADY_MARK_SIZE]);
+SteadyMark steady_mark_read(const uint8_t data[static STEADY_MARK_SIZE]);
+
 /* Go on from a mark (NULL: none yet). The steady clock starts at a large number so that spans can be subtracted. */
 Steady steady_from_mark(const SteadyMark *mark, const uint8_t boot_id[static 16], uint64_t realtime, uint64_t boottime);
 Now steady_now(const Steady *s);                        /* reads the clocks */

@@ -11,12 +11,12 @@
 
 #include "store-internal.h"
 
-/* What the administrator does about it, by the checker's exit status. */
-static const char *const advice[] = {
-        [1] = "move it away (all sessions end) or restore a backup in its place",
-        [2] = "install the websess that wrote it, or move it away (all sessions end)",
-        [3] = "move it away, or set STATE_DIRECTORY to another directory",
-        [4] = "see that the user websessd runs as may read it and that the disk is sound",
+/* What the administrator does about it, by the checker's exit status: with the database, and with what was to take its place. */
+static const char *const advice[][2] = {
+        [1] = { "move it away (all sessions end) or restore a backup in its place", "restore another backup" },
+        [2] = { "install the websess that wrote it, or move it away (all sessions end)", "install the websess that wrote it, or restore another backup" },
+        [3] = { "move it away, or set STATE_DIRECTORY to another directory", "restore what `websessctl backup` has written" },
+        [4] = { "see that the user websessd runs as may read it and that the disk is sound", "see that the disk is sound" },
 };
 
 static int spawn_checker(const char *checker, const char *path, int output, pid_t *ret) {
@@ -98,9 +98,9 @@ static int run_checker(const char *path, const char *checker, char *line, size_t
         return wait_for(pid, ret_status);
 }
 
-int store_check(const char *path, const char *checker, Fault *f) {
+int store_check(const char *path, const char *shown, const char *checker, Fault *f) {
         char line[256];
-        size_t code;
+        size_t code, to_restore = shown != NULL;
         int status, r;
 
         r = run_checker(path, checker, line, sizeof(line), &status);
@@ -110,10 +110,11 @@ int store_check(const char *path, const char *checker, Fault *f) {
                 pass_on(line);
                 return 0;
         }
+        shown = shown ? shown : path;
         if (WIFSIGNALED(status))
-                return fault(f, FAULT_UNAVAILABLE, "%s: damaged, its check ended by signal %d: %s", path, WTERMSIG(status), advice[1]);
+                return fault(f, FAULT_UNAVAILABLE, "%s: damaged, its check ended by signal %d: %s", shown, WTERMSIG(status), advice[1][to_restore]);
         code = (size_t) WEXITSTATUS(status);
         if (code >= ELEMENTSOF(advice))
-                return fault(f, FAULT_UNAVAILABLE, "%s: its check (%s) cannot be run: exit status %zu", path, checker ? checker : "a fork", code);
-        return fault(f, FAULT_UNAVAILABLE, "%s: %s: %s", path, line[0] != '\0' ? line : "damaged", advice[code]);
+                return fault(f, FAULT_UNAVAILABLE, "%s: its check (%s) cannot be run: exit status %zu", shown, checker ? checker : "a fork", code);
+        return fault(f, FAULT_UNAVAILABLE, "%s: %s: %s", shown, line[0] != '\0' ? line : "damaged", advice[code][to_restore]);
 }

@@ -14,17 +14,20 @@
 #include "store-lmdb.h"
 #include "store.h"
 
-#define STORE_FORMAT 1u
+#define STORE_FORMAT 2u
+#define STORE_FORMAT_OLDEST 1u          /* what is older than STORE_FORMAT is brought up to it at start: store-upgrade.c says how */
 #define STORE_FILE "sessions.mdb"
 #define STORE_LOCK "lock"
+#define STORE_KEY_FILE "account.key"
 
 /* Keys of the table "meta". The generation is the number of the transaction that wrote it: a page that shows another transaction's
- * state as the newest gives itself away. */
+ * state as the newest gives itself away. The others but the format end with the first 8 bytes of SHA-256 over what is before. */
 #define STORE_KEY_FORMAT "format"               /* u32, little-endian */
-#define STORE_KEY_MARK "mark"                   /* boot id, realtime, boottime and steady as u64, little-endian; then the first
-                                                 * 8 bytes of SHA-256 over these 40 */
-#define STORE_KEY_ACCOUNTS "accounts"           /* the key of digests of accounts, then the first 8 bytes of SHA-256 over it */
 #define STORE_KEY_GENERATION "generation"       /* u64, little-endian */
+#define STORE_KEY_MARK "mark"                   /* boot id, realtime, boottime and steady as u64, little-endian */
+#define STORE_KEY_DIGESTS "digests"             /* which key the records' digests of accounts were made with: its id */
+#define STORE_KEY_LAST "last"                   /* an id below which no session begins any more, though there is none with it; or not there */
+#define STORE_KEY_ACCOUNTS "accounts"           /* format 1: the key itself */
 
 /* ---- changes (store-change.c) ---- */
 
@@ -68,6 +71,19 @@ typedef struct StoreNeed {
         bool revocation;                /* nothing but */
 } StoreNeed;
 
+/* ---- what the database says of itself (store-meta.c) ---- */
+
+#define STORE_KEY_ID_SIZE 16u
+
+typedef struct StoreMeta {
+        uint32_t format;                /* 0: there is none */
+        bool has_mark, has_digests, has_last, has_old_key;
+        SteadyMark mark;
+        uint8_t digests[STORE_KEY_ID_SIZE];
+        Ident last;
+        uint8_t old_key[STORE_ACCOUNT_KEY_SIZE];        /* to be wiped */
+} StoreMeta;
+
 /* ---- the store ---- */
 
 typedef struct StoreBackup StoreBackup;
@@ -77,8 +93,7 @@ struct Store {
         int lock_fd;                    /* fixed: holds the lock for life */
         Lmdb *lmdb;                     /* fixed; closed before the lock goes */
         int event_fd;                   /* fixed */
-        bool has_mark;                  /* fixed: what the database said when it was opened */
-        SteadyMark mark;
+        StoreMeta meta;                 /* fixed: what the database said when it was opened */
         uint8_t account_key[STORE_ACCOUNT_KEY_SIZE];    /* fixed */
 
         StoreRoom room;
@@ -108,8 +123,9 @@ DEFINE_CLEANUP(Store *, store_free)
 /* store-lock.c: take the directory's lock for life. 0, FAULT_UNAVAILABLE, or a negative errno. */
 int store_lock(const char *directory, int *ret_fd, Fault *f);
 
-/* store-check.c: run the checker on the database in a process of its own. 0, FAULT_UNAVAILABLE, or a negative errno. */
-int store_check(const char *path, const char *checker, Fault *f);
+/* store-check.c: run the checker on a file in a process of its own. shown: what the file is called in faults, when it is not the database
+ * itself but what is to take its place; NULL: it is. 0, FAULT_UNAVAILABLE, or a negative errno. */
+int store_check(const char *path, const char *shown, const char *checker, Fault *f);
 
 /* store-thread.c */
 void *store_thread(void *store);
@@ -125,15 +141,26 @@ bool store_room_reserved(const Store *s);
 void store_need_add(StoreNeed *need, const StoreOp *op, bool append, size_t page_size);
 
 /* store-meta.c: the small table. All within a transaction. */
-int store_meta_read(LmdbTxn *t, uint32_t *ret_format, bool *ret_has_mark, SteadyMark *ret_mark);       /* -ENOENT: no format in it */
-bool store_meta_mark_valid(const void *data, size_t size);
-/* -ENOENT: none yet. */
-int store_meta_read_account_key(LmdbTxn *t, uint8_t out[static STORE_ACCOUNT_KEY_SIZE]);
-int store_meta_write_account_key(LmdbTxn *t, const uint8_t key[static STORE_ACCOUNT_KEY_SIZE]);
-bool store_meta_account_key_valid(const void *data, size_t size);
+int store_meta_read(LmdbTxn *t, StoreMeta *ret);
+/* Is this entry of the table as it was written, as far as it can be told from itself? */
+bool store_meta_valid(const void *key, size_t key_size, const void *value, size_t size);
 int store_meta_write_format(LmdbTxn *t);
 int store_meta_write_mark(LmdbTxn *t, const SteadyMark *mark);
+int store_meta_write_digests(LmdbTxn *t, const uint8_t id[static STORE_KEY_ID_SIZE]);
+int store_meta_write_last(LmdbTxn *t, const Ident *last);
+int store_meta_forget_old_key(LmdbTxn *t);
 int store_meta_write_generation(LmdbTxn *t);
+
+/* store-key.c: the key of digests of accounts, in a file of its own. Read it, or make it: of preset where there is one, else at random. */
+int store_key_load(const char *directory, const uint8_t *preset, uint8_t out[static STORE_ACCOUNT_KEY_SIZE]);
+int store_key_id(const uint8_t key[static STORE_ACCOUNT_KEY_SIZE], uint8_t out[static STORE_KEY_ID_SIZE]);
+
+/* store-upgrade.c: make a new database, or one of an older format, or one that was made with another key, the one it is to be from now on.
+ * Fills what was read and the key. */
+int store_upgrade(Lmdb *l, const char *directory, StoreMeta *ret_meta, uint8_t ret_key[static STORE_ACCOUNT_KEY_SIZE]);
+
+/* A file just made or renamed must still have its name after a power cut. */
+int store_sync_directory(const char *directory);
 
 /* store-backup.c. With the mutex held: */
 uint64_t store_backup_pins(const Store *s);     /* the transaction that a copy in progress reads; UINT64_MAX when there is none */

@@ -197,6 +197,40 @@ int lmdb_each(LmdbTxn *t, LmdbTable table, LmdbEach each, void *userdata) {
         return r == MDB_NOTFOUND ? 0 : translate(r);
 }
 
+int lmdb_next(LmdbTxn *t, LmdbTable table, LmdbBytes after, LmdbBytes *ret_key, LmdbBytes *ret_value) {
+        MDB_val k = to_val(after), v;
+        MDB_cursor *cursor;
+        int r;
+
+        r = mdb_cursor_open(txn_of(t), table_of(t, table), &cursor);
+        if (r != 0)
+                return translate(r);
+        r = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+        if (r == 0 && k.mv_size == after.size && memcmp(k.mv_data, after.data, after.size) == 0)
+                r = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+        mdb_cursor_close(cursor);
+        if (r != 0)
+                return translate(r);
+        *ret_key = from_val(k);
+        *ret_value = from_val(v);
+        return 0;
+}
+
+int lmdb_last(LmdbTxn *t, LmdbTable table, LmdbBytes *ret_key) {
+        MDB_cursor *cursor;
+        MDB_val k, v;
+        int r;
+
+        r = mdb_cursor_open(txn_of(t), table_of(t, table), &cursor);
+        if (r != 0)
+                return translate(r);
+        r = mdb_cursor_get(cursor, &k, &v, MDB_LAST);
+        mdb_cursor_close(cursor);
+        if (r == 0)
+                *ret_key = from_val(k);
+        return translate(r);
+}
+
 int lmdb_shape(LmdbTxn *t, LmdbTable table, LmdbShape *ret) {
         MDB_stat stat;
         int r;

@@ -52,6 +52,11 @@ int lmdb_delete(LmdbTxn *t, LmdbTable table, LmdbBytes key);    /* -ENOENT when 
 typedef int (*LmdbEach)(void *userdata, LmdbBytes key, LmdbBytes value);
 int lmdb_each(LmdbTxn *t, LmdbTable table, LmdbEach each, void *userdata);
 
+/* The first entry whose key is greater than after; -ENOENT when there is none. */
+int lmdb_next(LmdbTxn *t, LmdbTable table, LmdbBytes after, LmdbBytes *ret_key, LmdbBytes *ret_value);
+/* The entry with the greatest key; -ENOENT in an empty table. */
+int lmdb_last(LmdbTxn *t, LmdbTable table, LmdbBytes *ret_key);
+
 /* The shape of a table, as the transaction sees it. */
 typedef struct LmdbShape {
         uint64_t entries, branch_pages, leaf_pages;

@@ -1,63 +1,117 @@
 /* SPDX-License-Identifier: MIT */
-/* The table "meta": format, mark and generation, as bytes. Pure but for the transaction it is given. */
+/* The table "meta", as bytes: what the database says of itself. Pure but for the transaction it is given. */
 #include <endian.h>
 #include <string.h>
 
 #include "digest.h"
 #include "store-internal.h"
 
-#define MARK_SIZE 40u
-#define MARK_SUM_SIZE 8u
+#define SUM_SIZE 8u
+#define VALUE_MAX 40u
+
+/* Entries that end with a sum: one that is believed wrongly would revive sessions, or end them all. */
+static const struct {
+        const char *key;
+        size_t size;                    /* without the sum */
+} summed[] = {
+        { STORE_KEY_MARK, STEADY_MARK_SIZE },
+        { STORE_KEY_DIGESTS, STORE_KEY_ID_SIZE },
+        { STORE_KEY_LAST, IDENT_SIZE },
+        { STORE_KEY_ACCOUNTS, STORE_ACCOUNT_KEY_SIZE },
+};
 
 static LmdbBytes key_of(const char *name) {
         return (LmdbBytes) { name, strlen(name) };
 }
 
-/* A mark that is believed wrongly would revive sessions or end them all. */
-bool store_meta_mark_valid(const void *data, size_t size) {
+static bool sum_fits(const void *value, size_t size) {
         uint8_t digest[DIGEST_SIZE];
 
-        if (size != MARK_SIZE + MARK_SUM_SIZE || digest_sha256(data, MARK_SIZE, digest) < 0)
-                return false;
-        return memcmp((const uint8_t *) data + MARK_SIZE, digest, MARK_SUM_SIZE) == 0;
+        return digest_sha256(value, size, digest) == 0 && memcmp((const uint8_t *) value + size, digest, SUM_SIZE) == 0;
 }
 
-static int read_mark(LmdbTxn *t, bool *ret_has_mark, SteadyMark *ret_mark) {
-        uint64_t words[3];
+bool store_meta_valid(const void *key, size_t key_size, const void *value, size_t size) {
+        for (size_t i = 0; i < ELEMENTSOF(summed); i++)
+                if (strlen(summed[i].key) == key_size && memcmp(summed[i].key, key, key_size) == 0)
+                        return size == summed[i].size + SUM_SIZE && sum_fits(value, summed[i].size);
+        return true;
+}
+
+/* 1, 0 when it is not there, or a negative errno. */
+static int read_summed(LmdbTxn *t, const char *key, void *out, size_t size) {
         LmdbBytes value;
         int r;
 
-        *ret_has_mark = false;
-        r = lmdb_get(t, LMDB_META, key_of(STORE_KEY_MARK), &value);
+        r = lmdb_get(t, LMDB_META, key_of(key), &value);
         if (r == -ENOENT)
                 return 0;
         if (r < 0)
                 return r;
-        if (!store_meta_mark_valid(value.data, value.size))
+        if (value.size != size + SUM_SIZE || !sum_fits(value.data, size))
                 return -EBADMSG;
-        memcpy(ret_mark->boot_id, value.data, 16);
-        memcpy(words, (const uint8_t *) value.data + 16, sizeof(words));
-        ret_mark->realtime = le64toh(words[0]);
-        ret_mark->boottime = le64toh(words[1]);
-        ret_mark->steady = le64toh(words[2]);
-        *ret_has_mark = true;
-        return 0;
+        memcpy(out, value.data, size);
+        return 1;
 }
 
-int store_meta_read(LmdbTxn *t, uint32_t *ret_format, bool *ret_has_mark, SteadyMark *ret_mark) {
+static int write_summed(LmdbTxn *t, const char *key, const void *data, size_t size) {
+        uint8_t value[VALUE_MAX + SUM_SIZE], digest[DIGEST_SIZE];
+        int r;
+
+        r = digest_sha256(data, size, digest);
+        if (r < 0)
+                return r;
+        memcpy(value, data, size);
+        memcpy(value + size, digest, SUM_SIZE);
+        return lmdb_put(t, LMDB_META, key_of(key), (LmdbBytes) { value, size + SUM_SIZE });
+}
+
+/* ---- reading ---- */
+
+static int read_format(LmdbTxn *t, uint32_t *ret) {
         LmdbBytes value;
-        uint32_t format;
         int r;
 
         r = lmdb_get(t, LMDB_META, key_of(STORE_KEY_FORMAT), &value);
         if (r < 0)
-                return r;
-        if (value.size != sizeof(format))
+                return r == -ENOENT ? 0 : r;
+        if (value.size != sizeof(*ret))
                 return -EBADMSG;
-        memcpy(&format, value.data, sizeof(format));
-        *ret_format = le32toh(format);
-        return read_mark(t, ret_has_mark, ret_mark);
+        memcpy(ret, value.data, sizeof(*ret));
+        *ret = le32toh(*ret);
+        return 0;
 }
+
+static int read_mark(LmdbTxn *t, StoreMeta *ret) {
+        uint8_t value[STEADY_MARK_SIZE];
+        int r;
+
+        r = read_summed(t, STORE_KEY_MARK, value, sizeof(value));
+        if (r > 0)
+                ret->mark = steady_mark_read(value);
+        return r;
+}
+
+int store_meta_read(LmdbTxn *t, StoreMeta *ret) {
+        int r, mark, digests, last, old_key;
+
+        *ret = (StoreMeta) {};
+        r = read_format(t, &ret->format);
+        if (r < 0)
+                return r;
+        mark = read_mark(t, ret);
+        digests = read_summed(t, STORE_KEY_DIGESTS, ret->digests, sizeof(ret->digests));
+        last = read_summed(t, STORE_KEY_LAST, ret->last.bytes, sizeof(ret->last.bytes));
+        old_key = read_summed(t, STORE_KEY_ACCOUNTS, ret->old_key, sizeof(ret->old_key));
+        if (mark < 0 || digests < 0 || last < 0 || old_key < 0)
+                return mark < 0 ? mark : digests < 0 ? digests : last < 0 ? last : old_key;
+        ret->has_mark = mark;
+        ret->has_digests = digests;
+        ret->has_last = last;
+        ret->has_old_key = old_key;
+        return 0;
+}
+
+/* ---- writing ---- */
 
 int store_meta_write_format(LmdbTxn *t) {
         uint32_t format = htole32(STORE_FORMAT);
@@ -66,50 +120,24 @@ int store_meta_write_format(LmdbTxn *t) {
 }
 
 int store_meta_write_mark(LmdbTxn *t, const SteadyMark *mark) {
-        uint64_t words[3] = { htole64(mark->realtime), htole64(mark->boottime), htole64(mark->steady) };
-        uint8_t value[MARK_SIZE + MARK_SUM_SIZE], digest[DIGEST_SIZE];
-        int r;
+        uint8_t value[STEADY_MARK_SIZE];
 
-        memcpy(value, mark->boot_id, 16);
-        memcpy(value + 16, words, sizeof(words));
-        r = digest_sha256(value, MARK_SIZE, digest);
-        if (r < 0)
-                return r;
-        memcpy(value + MARK_SIZE, digest, MARK_SUM_SIZE);
-        return lmdb_put(t, LMDB_META, key_of(STORE_KEY_MARK), (LmdbBytes) { value, sizeof(value) });
+        steady_mark_write(mark, value);
+        return write_summed(t, STORE_KEY_MARK, value, sizeof(value));
 }
 
-bool store_meta_account_key_valid(const void *data, size_t size) {
-        uint8_t digest[DIGEST_SIZE];
-
-        if (size != STORE_ACCOUNT_KEY_SIZE + MARK_SUM_SIZE || digest_sha256(data, STORE_ACCOUNT_KEY_SIZE, digest) < 0)
-                return false;
-        return memcmp((const uint8_t *) data + STORE_ACCOUNT_KEY_SIZE, digest, MARK_SUM_SIZE) == 0;
+int store_meta_write_digests(LmdbTxn *t, const uint8_t id[static STORE_KEY_ID_SIZE]) {
+        return write_summed(t, STORE_KEY_DIGESTS, id, STORE_KEY_ID_SIZE);
 }
 
-int store_meta_read_account_key(LmdbTxn *t, uint8_t out[static STORE_ACCOUNT_KEY_SIZE]) {
-        LmdbBytes value;
-        int r;
-
-        r = lmdb_get(t, LMDB_META, key_of(STORE_KEY_ACCOUNTS), &value);
-        if (r < 0)
-                return r;
-        if (!store_meta_account_key_valid(value.data, value.size))
-                return -EBADMSG;
-        memcpy(out, value.data, STORE_ACCOUNT_KEY_SIZE);
-        return 0;
+int store_meta_write_last(LmdbTxn *t, const Ident *last) {
+        return write_summed(t, STORE_KEY_LAST, last->bytes, sizeof(last->bytes));
 }
 
-int store_meta_write_account_key(LmdbTxn *t, const uint8_t key[static STORE_ACCOUNT_KEY_SIZE]) {
-        uint8_t value[STORE_ACCOUNT_KEY_SIZE + MARK_SUM_SIZE], digest[DIGEST_SIZE];
-        int r;
+int store_meta_forget_old_key(LmdbTxn *t) {
+        int r = lmdb_delete(t, LMDB_META, key_of(STORE_KEY_ACCOUNTS));
 
-        r = digest_sha256(key, STORE_ACCOUNT_KEY_SIZE, digest);
-        if (r < 0)
-                return r;
-        memcpy(value, key, STORE_ACCOUNT_KEY_SIZE);
-        memcpy(value + STORE_ACCOUNT_KEY_SIZE, digest, MARK_SUM_SIZE);
-        return lmdb_put(t, LMDB_META, key_of(STORE_KEY_ACCOUNTS), (LmdbBytes) { value, sizeof(value) });
+        return r == -ENOENT ? 0 : r;
 }
 
 int store_meta_write_generation(LmdbTxn *t) {

@@ -30,13 +30,14 @@ typedef struct Tables {
 } Tables;
 
 typedef struct Meta {
-        bool has_format, has_generation, bad_size;
+        bool has_format, has_generation, has_digests, bad_size;
         uint32_t format;
         uint64_t generation;
 } Meta;
 
 typedef struct Sessions {
-        uint64_t n, n_damaged;
+        uint64_t n, n_damaged, n_newer;
+        unsigned newer;                 /* their format */
 } Sessions;
 
 static bool key_is(const PageEntry *e, const char *name) {
@@ -73,10 +74,9 @@ static int read_meta(void *userdata, const PageEntry *e) {
                         memcpy(&m->generation, e->value, sizeof(m->generation));
                 m->generation = le64toh(m->generation);
                 m->has_generation = true;
-        } else if (key_is(e, STORE_KEY_MARK))
-                m->bad_size |= !store_meta_mark_valid(e->value, e->value_size);
-        else if (key_is(e, STORE_KEY_ACCOUNTS))
-                m->bad_size |= !store_meta_account_key_valid(e->value, e->value_size);
+        }
+        m->has_digests |= key_is(e, STORE_KEY_DIGESTS);
+        m->bad_size |= !store_meta_valid(e->key, e->key_size, e->value, e->value_size);
         return 0;
 }
 
@@ -84,13 +84,17 @@ static int read_meta(void *userdata, const PageEntry *e) {
 static int check_session(void *userdata, const PageEntry *e) {
         Sessions *s = userdata;
         Record record;
-        bool good;
+        int r;
 
         s->n++;
-        good = e->key_size == IDENT_SIZE && record_decode(e->value, e->value_size, &record) == 0 &&
-               memcmp(record.id.bytes, e->key, IDENT_SIZE) == 0;
-        if (good)
+        r = record_decode(e->value, e->value_size, &record);
+        if (r == 0 && e->key_size == IDENT_SIZE && memcmp(record.id.bytes, e->key, IDENT_SIZE) == 0)
                 return 0;
+        if (r == -EPROTONOSUPPORT) {
+                s->n_newer++;
+                s->newer = record_format(e->value, e->value_size);
+                return 0;
+        }
         if (s->n_damaged++ < NOTES_MAX) {
                 char id[IDENT_HEX_SIZE + 1] = "with a key of another size";
 
@@ -115,7 +119,7 @@ static int check_meta(PageFile *p, const Meta *m, uint64_t n_sessions) {
         }
         if (!m->has_format && !m->has_generation && n_sessions == 0)
                 return CHECK_GOOD;
-        if (!m->has_format || !m->has_generation || m->bad_size || m->format != STORE_FORMAT)
+        if (!m->has_format || !m->has_generation || m->bad_size || m->format < STORE_FORMAT_OLDEST || (m->format > 1 && !m->has_digests))
                 page_damaged(p, "its table of marks is damaged");
         else if (p->generation > 1 && m->generation != p->generation)
                 page_damaged(p, "an old state is shown as the newest");
@@ -145,6 +149,10 @@ static int check_trees(PageFile *p, const Tables *tables) {
         if (p->n_seen + 2 != p->n_pages)
                 fprintf(stderr, "%llu pages are neither used nor free; they are lost until a backup is restored\n",
                         (unsigned long long) (p->n_pages - 2 - p->n_seen));
+        if (sessions.n_newer > 0) {
+                fprintf(stderr, "%llu records of format %u, this websessd knows %u\n", (unsigned long long) sessions.n_newer, sessions.newer, RECORD_FORMAT);
+                return CHECK_NEWER;
+        }
         if (sessions.n_damaged > 0)
                 fprintf(stderr, "%llu of %llu sessions have damaged records and are left out\n",
                         (unsigned long long) sessions.n_damaged, (unsigned long long) sessions.n);

@@ -37,50 +37,7 @@ static int refuse_open(int error, const char *path, Fault *f) {
         }
 }
 
-/* A database from before there was one gets it at its next opening. */
-static int read_or_make_account_key(Store *s, LmdbTxn *t, bool *ret_made) {
-        int r = store_meta_read_account_key(t, s->account_key);
-
-        *ret_made = r == -ENOENT;
-        if (r != -ENOENT)
-                return r;
-        r = random_bytes(s->account_key, sizeof(s->account_key));
-        return r < 0 ? r : store_meta_write_account_key(t, s->account_key);
-}
-
-/* Read the format and the mark; a database without a session and without a format is a new one. */
-static int read_or_found(Store *s) {
-        _cleanup_(lmdb_abortp) LmdbTxn *t = NULL;
-        bool founded = false, made = false;
-        uint32_t format;
-        int r;
-
-        r = lmdb_begin(s->lmdb, true, &t);
-        if (r < 0)
-                return r;
-        r = lmdb_shape(t, LMDB_SESSIONS, &s->shape);
-        if (r < 0)
-                return r;
-        r = store_meta_read(t, &format, &s->has_mark, &s->mark);
-        if (r == 0 && format != STORE_FORMAT)
-                return -EPROTONOSUPPORT;
-        if (r == -ENOENT) {
-                if (s->shape.entries > 0)
-                        return -EBADMSG;
-                founded = true;
-                r = store_meta_write_format(t);
-        }
-        if (r == 0)
-                r = read_or_make_account_key(s, t, &made);
-        if (r < 0 || !(founded || made))
-                return r;
-        if (r == 0)
-                r = store_meta_write_generation(t);
-        return r < 0 ? r : lmdb_commit(TAKE_PTR(t));
-}
-
-/* A file just made must still have its name after a power cut. */
-static int sync_directory(const char *directory) {
+int store_sync_directory(const char *directory) {
         _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         if (fd < 0 || fsync(fd) < 0)
@@ -103,6 +60,14 @@ static int allocate_lock_file(const char *path) {
         return -posix_fallocate(fd, 0, LOCK_FILE_SIZE);
 }
 
+static int read_shape(Store *s) {
+        _cleanup_(lmdb_abortp) LmdbTxn *t = NULL;
+        int r;
+
+        r = lmdb_begin(s->lmdb, false, &t);
+        return r < 0 ? r : lmdb_shape(t, LMDB_SESSIONS, &s->shape);
+}
+
 static int open_database(Store *s, const char *path, const StoreOptions *options) {
         int r;
 
@@ -110,9 +75,11 @@ static int open_database(Store *s, const char *path, const StoreOptions *options
         if (r == 0)
                 r = lmdb_open(&s->lmdb, path, options->max_bytes);
         if (r == 0)
-                r = read_or_found(s);
+                r = store_upgrade(s->lmdb, s->directory, &s->meta, s->account_key);
         if (r == 0)
-                r = sync_directory(s->directory);
+                r = store_sync_directory(s->directory);
+        if (r == 0)
+                r = read_shape(s);
         if (r == 0)
                 r = store_room_init(s, options->reserve_bytes);
         if (r < 0)
@@ -163,12 +130,13 @@ int store_open(Store **ret, const StoreOptions *options, Fault *f) {
         }
         r = store_lock(s->directory, &s->lock_fd, f);
         if (r == 0)
-                r = store_check(path, options->checker, f);
+                r = store_check(path, NULL, options->checker, f);
         if (r != 0)
                 return r;
         r = open_database(s, path, options);
         if (r < 0)
                 return refuse_open(r, path, f);
+        s->last = s->meta.last;
         *ret = TAKE_PTR(s);
         return 0;
 }
@@ -218,12 +186,12 @@ typedef struct Loading {
 
 static int load_one(void *userdata, LmdbBytes key, LmdbBytes value) {
         Loading *l = userdata;
-        Ident id;
+        Ident id = {};                  /* no record's: of a damaged key nothing is believed */
 
-        if (key.size != sizeof(id.bytes))
-                return -EBADMSG;
-        memcpy(id.bytes, key.data, sizeof(id.bytes));
-        l->store->last = id;
+        if (key.size == sizeof(id.bytes))
+                memcpy(id.bytes, key.data, sizeof(id.bytes));
+        if (ident_compare(&id, &l->store->last) > 0)
+                l->store->last = id;
         return l->each ? l->each(l->userdata, &id, value.data, value.size) : 0;
 }
 
@@ -238,9 +206,13 @@ int store_load(Store *s, StoreEach each, void *userdata) {
 }
 
 bool store_mark(Store *s, SteadyMark *out) {
-        if (s->has_mark)
-                *out = s->mark;
-        return s->has_mark;
+        if (s->meta.has_mark)
+                *out = s->meta.mark;
+        return s->meta.has_mark;
+}
+
+Ident store_last(const Store *s) {
+        return s->last;
 }
 
 const uint8_t *store_account_key(const Store *s) {

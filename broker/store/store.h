@@ -36,7 +36,7 @@ typedef struct StoreChange StoreChange;
 #define STORE_ACCOUNT_KEY_SIZE 32u
 
 typedef struct StoreOptions {
-        const char *directory;          /* holds sessions.mdb, sessions.mdb-lock and lock */
+        const char *directory;          /* holds sessions.mdb, sessions.mdb-lock, account.key and lock */
         uint64_t max_bytes;
         uint64_t reserve_bytes;         /* at least 256 KiB; what is kept is at most a quarter of max_bytes */
         /* The program run as `checker --check-store FILE` before the database is opened: websessd itself ("/proc/self/exe").
@@ -44,7 +44,7 @@ typedef struct StoreOptions {
         const char *checker;
 } StoreOptions;
 
-/* Lock the directory, check the database in a process of its own, open it, read its format and mark. Faults (FAULT_UNAVAILABLE, with a
+/* Lock the directory, check the database in a process of its own, open it, bring it to this format, read its mark. Faults (FAULT_UNAVAILABLE, with a
  * text that tells what to do): another broker has it; newer format; not a websess database; damaged; disk full, read-only or not
  * permitted. Or a negative errno. */
 int store_open(Store **ret, const StoreOptions *options, Fault *f);
@@ -57,7 +57,11 @@ typedef int (*StoreEach)(void *userdata, const Ident *id, const void *data, size
 int store_load(Store *s, StoreEach each, void *userdata);
 bool store_mark(Store *s, SteadyMark *out);     /* false: a new database */
 
-/* With what digests of accounts are keyed: random, as old as the database, and in its backups, since records hold such digests. */
+/* After store_load(): the greatest id that is known to have been given; all zero: none. */
+Ident store_last(const Store *s);
+
+/* With what digests of accounts are keyed: random, in a file beside the database, and in no backup. Digests that were made with another key
+ * have been taken out of the records when the store was opened. */
 const uint8_t *store_account_key(const Store *s);
 
 int store_start(Store *s);              /* starts the thread */
@@ -102,6 +106,19 @@ void store_status(const Store *s, StoreStatus *out);
  * The fd is the store's from here on, whatever is returned, and closed by it. -EBUSY while another copy is made. */
 typedef void (*StoreBackupDone)(int result, void *userdata);
 int store_backup(Store *s, int fd, StoreBackupDone done, void *userdata);
+
+/* Put a backup into the place of the database, while no broker runs: under the directory's lock a copy of the backup is checked as a whole, brought to
+ * this format and to this machine's key, and only then renamed; whatever goes wrong before, the database stays as it was. Unless keep is set, all
+ * the sessions in the backup end, since some of them may have been ended after it was made; what is left is its clock. No id that the backup or
+ * the present database knows is given again. Faults as store_open()'s. */
+typedef struct StoreRestore {
+        const char *directory;
+        int fd;                         /* the backup, open for reading; stays the caller's */
+        const char *name;               /* what it is called in faults */
+        bool keep;
+        const char *checker;            /* as in StoreOptions */
+} StoreRestore;
+int store_restore(const StoreRestore *restore, uint64_t *ret_sessions, Fault *f);       /* how many sessions were in it */
 
 /* websessd --check-store: walk the whole database at path and print what is wrong to standard error. Exit status: 0 good or not there, 1 damaged,
  * 2 newer format, 3 not a database of websess, 4 cannot be read. */

@@ -52,6 +52,10 @@ int record_checksum(const void *data, size_t size, uint8_t out[static CHECKSUM_S
         return 0;
 }
 
+unsigned record_format(const void *data, size_t size) {
+        return size < AT_FORMAT_END ? 0 : load_le16((const uint8_t *) data + AT_FORMAT);
+}
+
 int record_set_last_seen(void *data, size_t size, uint64_t last_seen) {
         uint8_t *p = data;
         uint64_t before;
@@ -66,6 +70,26 @@ int record_set_last_seen(void *data, size_t size, uint64_t last_seen) {
         if (r < 0)
                 store_le64(p + AT_LAST_SEEN, before);
         return r;
+}
+
+int record_forget_account(void *data, size_t size) {
+        static const uint8_t none[RECORD_TAG_SIZE];
+        uint8_t before[RECORD_TAG_SIZE], *p = data;
+        int r;
+
+        if (size < RECORD_FIXED_SIZE)
+                return -EBADMSG;
+
+        memcpy(before, p + AT_ACCOUNT_DIGEST, sizeof(before));
+        if (memcmp(before, none, sizeof(none)) == 0)
+                return 0;
+        memset(p + AT_ACCOUNT_DIGEST, 0, sizeof(none));
+        r = record_checksum(p, size, p + AT_CHECKSUM);
+        if (r < 0) {
+                memcpy(p + AT_ACCOUNT_DIGEST, before, sizeof(before));
+                return r;
+        }
+        return 1;
 }
 
 bool record_has_role(const Record *r, Slice role) {

@@ -135,9 +135,16 @@ int record_encode(const Record *r, void *out, size_t size);
 int record_decode(const void *data, size_t size, Record *out);
 int record_decode_trusted(const void *data, size_t size, Record *out);
 
+/* The format that a record says it is of; 0 when it is too short to say. */
+unsigned record_format(const void *data, size_t size);
+
 /* Change last_seen in an encoded record and mend its checksum. 0, -ENOMEM or, when it is too short for a record,
  * -EBADMSG; the record is unchanged then. That last_seen never goes back is the caller's to see to. */
 int record_set_last_seen(void *data, size_t size, uint64_t last_seen);
+
+/* Take the account digest out of an encoded record and mend its checksum. 1, 0 when there was none, -ENOMEM or, when it is too short for a
+ * record, -EBADMSG; the record is unchanged then. */
+int record_forget_account(void *data, size_t size);
 
 /* Walk a list, decoded or given as an array: start with *position = 0; false at the end. */
 bool record_next_role(const Record *r, size_t *position, Slice *out);

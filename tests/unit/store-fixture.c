@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "record.h"
+#include "store-internal.h"
 
 char *folder_new(void) {
         const char *tmp = getenv("TMPDIR");
@@ -16,7 +17,8 @@ char *folder_new(void) {
 }
 
 char *folder_free(char *folder) {
-        static const char *const files[] = { "sessions.mdb", "sessions.mdb-lock", "lock", "backup", "filler" };
+        static const char *const files[] = { "sessions.mdb", "sessions.mdb-lock", "sessions.mdb.new", "sessions.mdb.new-lock", "account.key", "account.key.new", "lock",
+                                             "backup", "filler" };
 
         for (size_t i = 0; i < ELEMENTSOF(files); i++) {
                 char path[512];
@@ -99,6 +101,47 @@ StoreChange *put_change(uint64_t n, uint64_t version) {
         return c;
 }
 
+StoreChange *digest_change(uint64_t n, uint8_t digest) {
+        uint8_t record[1024], changed[1024];
+        Ident id = id_of(n);
+        StoreChange *c = NULL;
+        size_t size = make_record(n, 1, record, sizeof(record));
+        Record r;
+
+        assert_int_equal(record_decode(record, size, &r), 0);
+        memset(r.account_digest, digest, sizeof(r.account_digest));
+        assert_int_equal(record_encode(&r, changed, size), 0);
+        assert_int_equal(store_change_new(&c), 0);
+        assert_int_equal(store_change_put(c, &id, changed, size), 0);
+        return c;
+}
+
+static void put_meta(LmdbTxn *t, const char *key, const void *value, size_t size) {
+        assert_int_equal(lmdb_put(t, LMDB_META, (LmdbBytes) { key, strlen(key) }, (LmdbBytes) { value, size }), 0);
+}
+
+void make_format_1(const char *folder, const uint8_t *key) {
+        uint8_t value[STORE_ACCOUNT_KEY_SIZE + DIGEST_SIZE], format[4] = { 1 };
+        _cleanup_free_ char *path = database_path(folder), *key_path = NULL;
+        LmdbTxn *t = NULL;
+        Lmdb *l = NULL;
+
+        assert_int_equal(lmdb_open(&l, path, 64 * MIB), 0);
+        assert_int_equal(lmdb_begin(l, true, &t), 0);
+        put_meta(t, "format", format, sizeof(format));
+        assert_int_equal(lmdb_delete(t, LMDB_META, (LmdbBytes) { "digests", 7 }), 0);
+        if (key) {
+                memcpy(value, key, STORE_ACCOUNT_KEY_SIZE);
+                assert_int_equal(digest_sha256(key, STORE_ACCOUNT_KEY_SIZE, value + STORE_ACCOUNT_KEY_SIZE), 0);
+                put_meta(t, "accounts", value, STORE_ACCOUNT_KEY_SIZE + 8);
+        }
+        assert_int_equal(store_meta_write_generation(t), 0);
+        assert_int_equal(lmdb_commit(t), 0);
+        lmdb_close(l);
+        assert_true(asprintf(&key_path, "%s/account.key", folder) > 0);
+        assert_int_equal(unlink(key_path), 0);
+}
+
 StoreChange *delete_change(uint64_t n) {
         StoreChange *c = NULL;
         Ident id = id_of(n);
@@ -150,6 +193,7 @@ static int note_record(void *userdata, const Ident *id, const void *data, size_t
         }
         assert_true(n < sizeof(c->there));
         c->there[n] = (uint8_t) r.version;
+        c->digest[n] = r.account_digest[0];
         c->n++;
         return 0;
 }

@@ -26,6 +26,13 @@ Ident id_of(uint64_t n);
 uint64_t number_of(const Ident *id);
 size_t make_record(uint64_t n, uint64_t version, uint8_t *out, size_t size);    /* about 250 bytes; returns the size */
 
+/* The same with a digest of its account: 16 times this byte. */
+StoreChange *digest_change(uint64_t n, uint8_t digest);
+
+/* Turn the database of a folder whose store is closed into one of format 1, as the first programs wrote it: with the key inside, or from before there
+ * was a key (NULL). The key's file is removed. */
+void make_format_1(const char *folder, const uint8_t *key);
+
 /* What became of the changes submitted with it. */
 typedef struct Outcome {
         unsigned n_done, n_ok;
@@ -42,6 +49,7 @@ int delete_and_wait(Store *s, uint64_t n);
 /* What the store holds, read by store_load(): bit n set for session n (below 4096). Damaged records are counted, not set. */
 typedef struct Contents {
         uint8_t there[4096];            /* the version, cut to a byte; 0: not there */
+        uint8_t digest[4096];           /* the first byte of the account's */
         unsigned n, n_damaged;
 } Contents;
 void read_contents(Store *s, Contents *out);

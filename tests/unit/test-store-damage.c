@@ -158,8 +158,8 @@ static void replace(const Sample *sample, const void *from, const void *to, size
 }
 
 static void test_L10_a_newer_format_is_refused_by_name(void **state) {
-        replace(*state, "format\1\0\0", "format\7\0\0", 9);
-        expect_refused(*state, "format 7, this websessd knows 1", "install the websess that wrote it");
+        replace(*state, "format\2\0\0", "format\7\0\0", 9);
+        expect_refused(*state, "format 7, this websessd knows 2", "install the websess that wrote it");
 }
 
 static void test_S18_a_foreign_file_is_refused(void **state) {
