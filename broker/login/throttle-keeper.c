@@ -104,8 +104,11 @@ static int start(ThrottleKeeper *k) {
 }
 
 static void save(ThrottleKeeper *k) {
-        int r = throttle_encode(k->throttle, steady_now(k->steady).steady, &k->data, &k->size);
+        Now now = steady_now(k->steady);
+        SteadyMark mark = steady_mark(k->steady, &now);
+        int r;
 
+        r = throttle_encode(k->throttle, &mark, &k->data, &k->size);
         if (r == 0)
                 r = start(k);
         if (r < 0) {
@@ -145,6 +148,7 @@ static int on_prepare(sd_event_source *source, void *userdata) {
 static int read_file(ThrottleKeeper *k) {
         _cleanup_close_ int fd = open(k->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         _cleanup_free_ uint8_t *data = NULL;
+        Now now = steady_now(k->steady);
         struct stat st;
 
         if (fd < 0)
@@ -158,7 +162,7 @@ static int read_file(ThrottleKeeper *k) {
                 return -ENOMEM;
         if (read(fd, data, (size_t) st.st_size) != st.st_size)
                 return -EBADMSG;
-        return throttle_decode(k->throttle, data, (size_t) st.st_size, steady_now(k->steady).steady);
+        return throttle_decode(k->throttle, data, (size_t) st.st_size, k->steady, &now);
 }
 
 /* ---- life ---- */

@@ -322,15 +322,16 @@ uint64_t throttle_generation(const Throttle *t) {
         return t->generation;
 }
 
-/* ---- as bytes: magic, number, entries, the first bytes of a SHA-256 over all that ---- */
+/* ---- as bytes: magic, mark, number, entries, the first bytes of a SHA-256 over all that ---- */
 
-#define MAGIC "websess throttle 1\n"
+#define MAGIC "websess throttle 2\n"
+#define MAGIC_1 "websess throttle 1\n"          /* the same without a mark */
 #define MAGIC_SIZE (sizeof(MAGIC) - 1)
-#define HEAD_SIZE (MAGIC_SIZE + 4)
+#define HEAD_SIZE (MAGIC_SIZE + STEADY_MARK_SIZE + 4)
 #define ENTRY_SIZE (sizeof(ThrottleKey) + 16)
 #define SUM_SIZE 8u
 
-int throttle_encode(const Throttle *t, uint64_t now, uint8_t **ret, size_t *ret_size) {
+int throttle_encode(const Throttle *t, const SteadyMark *now, uint8_t **ret, size_t *ret_size) {
         uint8_t *data = malloc(HEAD_SIZE + t->n * ENTRY_SIZE + SUM_SIZE), *at = data, sum[DIGEST_SIZE];
         uint32_t n = 0;
         Entry *e;
@@ -339,9 +340,10 @@ int throttle_encode(const Throttle *t, uint64_t now, uint8_t **ret, size_t *ret_
         if (!data)
                 return -ENOMEM;
         memcpy(at, MAGIC, MAGIC_SIZE);
+        steady_mark_write(now, at + MAGIC_SIZE);
         at += HEAD_SIZE;
         RB_FOREACH(e, KeyTree, (KeyTree *) (uintptr_t) &t->keys) {
-                if (is_worthless(e, now))
+                if (is_worthless(e, now->steady))
                         continue;
                 memcpy(at, &e->key, sizeof(e->key));
                 store_le64(at + sizeof(e->key), e->empty_at);
@@ -349,7 +351,7 @@ int throttle_encode(const Throttle *t, uint64_t now, uint8_t **ret, size_t *ret_
                 at += ENTRY_SIZE;
                 n++;
         }
-        store_le32(data + MAGIC_SIZE, n);
+        store_le32(data + HEAD_SIZE - 4, n);
         r = digest_sha256(data, (size_t) (at - data), sum);
         if (r < 0) {
                 free(data);
@@ -361,40 +363,66 @@ int throttle_encode(const Throttle *t, uint64_t now, uint8_t **ret, size_t *ret_
         return 0;
 }
 
-static uint64_t at_most(uint64_t value, uint64_t most) {
-        return value < most ? value : most;
+/* The head's size; 0 when it is none. *theirs becomes what the time is by the clock of who wrote it. */
+static size_t read_head(const uint8_t *data, size_t size, const Steady *steady, const Now *now, uint64_t *theirs) {
+        SteadyMark mark;
+
+        if (size < HEAD_SIZE + SUM_SIZE - STEADY_MARK_SIZE)
+                return 0;
+        if (memcmp(data, MAGIC_1, MAGIC_SIZE) == 0)
+                return HEAD_SIZE - STEADY_MARK_SIZE;
+        if (size < HEAD_SIZE + SUM_SIZE || memcmp(data, MAGIC, MAGIC_SIZE) != 0)
+                return 0;
+        mark = steady_mark_read(data + MAGIC_SIZE);
+        *theirs = now->boottime + steady_from_mark(&mark, steady->boot_id, now->realtime, now->boottime).offset;
+        return HEAD_SIZE;
 }
 
-int throttle_decode(Throttle *t, const void *data, size_t size, uint64_t now) {
-        const uint8_t *at = data;
+static int check_bytes(const uint8_t *data, size_t size, size_t head, uint32_t n) {
         uint8_t sum[DIGEST_SIZE];
-        uint32_t n;
         int r;
 
-        if (size < HEAD_SIZE + SUM_SIZE || memcmp(at, MAGIC, MAGIC_SIZE) != 0)
-                return -EBADMSG;
-        n = load_le32(at + MAGIC_SIZE);
-        if (n > THROTTLE_KEYS_MAX || size != HEAD_SIZE + n * ENTRY_SIZE + SUM_SIZE)
+        if (n > THROTTLE_KEYS_MAX || size != head + n * ENTRY_SIZE + SUM_SIZE)
                 return -EBADMSG;
         r = digest_sha256(data, size - SUM_SIZE, sum);
         if (r < 0)
                 return r;
-        if (memcmp(at + size - SUM_SIZE, sum, SUM_SIZE) != 0)
-                return -EBADMSG;
+        return memcmp(data + size - SUM_SIZE, sum, SUM_SIZE) == 0 ? 0 : -EBADMSG;
+}
 
-        at += HEAD_SIZE;
-        for (; n > 0; n--, at += ENTRY_SIZE) {
+/* A point of their clock as one of ours, at most so far away. */
+static uint64_t carry_over(uint64_t point, uint64_t theirs, uint64_t ours, uint64_t most) {
+        uint64_t left = point > theirs ? point - theirs : 0;
+
+        return ours + (left < most ? left : most);
+}
+
+int throttle_decode(Throttle *t, const void *bytes, size_t size, const Steady *steady, const Now *now) {
+        const uint8_t *data = bytes, *at;
+        uint64_t theirs = now->steady;
+        size_t head = read_head(data, size, steady, now, &theirs);
+        uint32_t n;
+        int r;
+
+        if (head == 0)
+                return -EBADMSG;
+        n = load_le32(data + head - 4);
+        r = check_bytes(data, size, head, n);
+        if (r < 0)
+                return r;
+
+        for (at = data + head; n > 0; n--, at += ENTRY_SIZE) {
                 ThrottleKey key;
                 Entry *e;
 
                 memcpy(&key, at, sizeof(key));
                 if (key.kind >= _THROTTLE_KINDS)
                         return -EBADMSG;
-                e = get(t, &key, now);
+                e = get(t, &key, now->steady);
                 if (!e)
                         return -ENOMEM;
-                set_empty_at(t, e, at_most(load_le64(at + sizeof(key)), now + FULL_MAX));
-                e->known_until = at_most(load_le64(at + sizeof(key) + 8), now + KNOWN_MAX);
+                set_empty_at(t, e, carry_over(load_le64(at + sizeof(key)), theirs, now->steady, FULL_MAX));
+                e->known_until = carry_over(load_le64(at + sizeof(key) + 8), theirs, now->steady, KNOWN_MAX);
         }
         return 0;
 }

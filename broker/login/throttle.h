@@ -31,6 +31,7 @@
 #include "cleanup.h"
 #include "fault.h"
 #include "policy.h"
+#include "steady.h"
 
 #define THROTTLE_KEYS_MAX 16384u
 #define THROTTLE_SERVICE_SIZE 8u
@@ -87,10 +88,11 @@ size_t throttle_size(const Throttle *t);
 /* Changes with everything that is worth keeping. */
 uint64_t throttle_generation(const Throttle *t);
 
-/* As bytes, to be kept over a restart: 0 and *ret (the caller's to free), or a negative errno. */
-int throttle_encode(const Throttle *t, uint64_t now, uint8_t **ret, size_t *ret_size);
+/* As bytes, to be kept over a restart: 0 and *ret (the caller's to free), or a negative errno. They have a mark of their own, so that they are right
+ * too when the clock goes on from another database. */
+int throttle_encode(const Throttle *t, const SteadyMark *now, uint8_t **ret, size_t *ret_size);
 /* Into an empty one. 0, -EBADMSG for anything that throttle_encode() has not written, -ENOMEM. */
-int throttle_decode(Throttle *t, const void *data, size_t size, uint64_t now);
+int throttle_decode(Throttle *t, const void *data, size_t size, const Steady *steady, const Now *now);
 
 /* ---- throttle-key.c ---- */
 /* The keys of an attempt into out, in order of kind. Returns how many, or a negative errno. */

@@ -332,6 +332,60 @@ static void test_reset_empties_what_it_names(void **state) {
         throttle_free(t);
 }
 
+/* Of a boot in which all clocks show the same. */
+static int keep(const Throttle *t, uint64_t now, uint8_t **ret, size_t *ret_size) {
+        return throttle_encode(t, &(SteadyMark) { .realtime = now, .boottime = now, .steady = now }, ret, ret_size);
+}
+
+static int take(Throttle *t, const void *data, size_t size, uint64_t now) {
+        return throttle_decode(t, data, size, &(Steady) { .offset = 0 }, &(Now) { now, now, now });
+}
+
+/* A clock that goes on from another database shows something else altogether, but as much has passed. */
+static void test_S08_kept_over_a_change_of_clocks(void **state) {
+        const uint64_t theirs = START + 3600 * SEC, ours = START - 3600 * SEC;
+        Throttle *t = make();
+        uint8_t *data = NULL;
+        size_t size;
+
+        guesses(t, "alice", "192.0.2.1", START, 10);
+        assert_int_equal(throttle_encode(t, &(SteadyMark) { { 1 }, theirs, 77 * SEC, START }, &data, &size), 0);
+        for (int same_boot = 0; same_boot <= 1; same_boot++) {
+                /* 29 seconds later, by the boot's own clock or, in another boot, by the wall's */
+                const Steady steady = { .boot_id = { same_boot ? 1 : 2 } };
+                const Now now = { same_boot ? 5 : theirs + 29 * SEC, same_boot ? (77 + 29) * SEC : 9, ours };
+                Throttle *u = make();
+
+                assert_int_equal(throttle_decode(u, data, size, &steady, &now), 0);
+                assert_int_equal(login(u, "alice", "192.0.2.1", ours + SEC - 1), FAULT_TOO_MANY);
+                assert_int_equal(guess(u, "alice", "192.0.2.1", ours + SEC), 0);
+                throttle_free(u);
+        }
+        free(data);
+        throttle_free(t);
+}
+
+/* As the first programs wrote it: without a mark. */
+static void test_L10_bytes_of_an_older_format(void **state) {
+        Throttle *t = make(), *u = make();
+        uint8_t *data = NULL, sum[DIGEST_SIZE];
+        size_t size;
+
+        guesses(t, "alice", "192.0.2.1", START, 10);
+        assert_int_equal(keep(t, START, &data, &size), 0);
+        data[17] = '1';
+        memmove(data + 19, data + 19 + STEADY_MARK_SIZE, size - 19 - STEADY_MARK_SIZE);
+        size -= STEADY_MARK_SIZE;
+        assert_int_equal(digest_sha256(data, size - 8, sum), 0);
+        memcpy(data + size - 8, sum, 8);
+        assert_int_equal(take(u, data, size, START), 0);
+        assert_int_equal(login(u, "alice", "192.0.2.1", START + 30 * SEC - 1), FAULT_TOO_MANY);
+        assert_int_equal(guess(u, "alice", "192.0.2.1", START + 30 * SEC), 0);
+        free(data);
+        throttle_free(t);
+        throttle_free(u);
+}
+
 static void test_kept_as_bytes(void **state) {
         Throttle *t = make(), *u = make();
         uint8_t *data = NULL;
@@ -339,8 +393,8 @@ static void test_kept_as_bytes(void **state) {
 
         guesses(t, "alice", "192.0.2.1", START, 10);
         login(t, "carol", "192.0.2.3", START);
-        assert_int_equal(throttle_encode(t, START + SEC, &data, &size), 0);
-        assert_int_equal(throttle_decode(u, data, size, START + SEC), 0);
+        assert_int_equal(keep(t, START + SEC, &data, &size), 0);
+        assert_int_equal(take(u, data, size, START + SEC), 0);
         assert_int_equal(login(u, "alice", "192.0.2.1", START + 30 * SEC - 1), FAULT_TOO_MANY);
         assert_int_equal(guess(u, "alice", "192.0.2.1", START + 30 * SEC), 0);
         /* carol's host is known still: others' failures there do not count against her */
@@ -359,13 +413,13 @@ static void test_damaged_bytes_are_refused(void **state) {
         size_t size;
 
         guesses(t, "alice", "192.0.2.1", START, 3);
-        assert_int_equal(throttle_encode(t, START, &data, &size), 0);
+        assert_int_equal(keep(t, START, &data, &size), 0);
         for (size_t i = 0; i < size; i++) {
                 Throttle *u = make();
 
                 data[i] ^= 1;
-                assert_int_equal(throttle_decode(u, data, size, START), -EBADMSG);
-                assert_int_equal(throttle_decode(u, data, i, START), -EBADMSG);
+                assert_int_equal(take(u, data, size, START), -EBADMSG);
+                assert_int_equal(take(u, data, i, START), -EBADMSG);
                 data[i] ^= 1;
                 throttle_free(u);
         }
@@ -393,6 +447,8 @@ int main(void) {
                 cmocka_unit_test(test_S08_the_number_of_keys_is_bounded_and_full_buckets_stay),
                 cmocka_unit_test(test_what_has_drained_goes_by_and_by),
                 cmocka_unit_test(test_reset_empties_what_it_names),
+                cmocka_unit_test(test_S08_kept_over_a_change_of_clocks),
+                cmocka_unit_test(test_L10_bytes_of_an_older_format),
                 cmocka_unit_test(test_kept_as_bytes),
                 cmocka_unit_test(test_damaged_bytes_are_refused),
         };
