@@ -30,6 +30,7 @@ static const char *const message_ids[_LOG_EVENT_MAX] = {
         [LOG_EVENT_STORE_FAILED] = "70f522577af943338d9986a6a7edaec1",
         [LOG_EVENT_STORE_RECOVERED] = "74843030c9474e138fbb3ed68854e68e",
         [LOG_EVENT_RECORD_DAMAGED] = "ca5594cb584741cdb23067e41a99a0ba",
+        [LOG_EVENT_RESTORED] = "452d6405e58f47b6a8ff51f3fc9008d7",
         [LOG_EVENT_QUOTA] = "4ef5401fdbea432e9a4e1ec5c9e1b2ee",
         [LOG_EVENT_HOSTILE_PEER] = "e4eb158b717f4337822e73acad494df8",
         [LOG_EVENT_INTERNAL] = "c0ea4d88f5ed44ac81518ba542001d10",
@@ -81,19 +82,9 @@ static void to_stderr(const char *message, const LogFields *f) {
         fprintf(stderr, "%s\n", line);
 }
 
-void log_event(LogEvent event, int priority, const LogFields *f, const char *format, ...) {
-        char message[FIELD_SIZE], number[24];
+void log_to_journal(LogEvent event, int priority, const LogFields *f, const char *message) {
+        char number[24];
         Line l = { .n = 0 };
-        va_list ap;
-
-        va_start(ap, format);
-        vsnprintf(message, sizeof(message), format, ap);
-        va_end(ap);
-
-        if (!journal_listens()) {
-                to_stderr(message, f);
-                return;
-        }
 
         add(&l, "MESSAGE", message);
         add(&l, "MESSAGE_ID", message_ids[event]);
@@ -111,6 +102,20 @@ void log_event(LogEvent event, int priority, const LogFields *f, const char *for
                 add(&l, "WEBSESS_CALLER_UID", number);
         }
         (void) sd_journal_sendv(l.fields, l.n);
+}
+
+void log_event(LogEvent event, int priority, const LogFields *f, const char *format, ...) {
+        char message[FIELD_SIZE];
+        va_list ap;
+
+        va_start(ap, format);
+        vsnprintf(message, sizeof(message), format, ap);
+        va_end(ap);
+
+        if (journal_listens())
+                log_to_journal(event, priority, f, message);
+        else
+                to_stderr(message, f);
 }
 
 int log_error(int error, const char *format, ...) {

@@ -26,6 +26,7 @@ typedef enum LogEvent {
         LOG_EVENT_STORE_FAILED,
         LOG_EVENT_STORE_RECOVERED,
         LOG_EVENT_RECORD_DAMAGED,
+        LOG_EVENT_RESTORED,             /* a backup took the database's place */
         LOG_EVENT_QUOTA,
         LOG_EVENT_HOSTILE_PEER,
         LOG_EVENT_INTERNAL,             /* a bug or a broken part of ours */
@@ -46,6 +47,9 @@ typedef struct LogFields {
 
 void log_event(LogEvent event, int priority, const LogFields *fields, const char *format, ...)
         __attribute__((format(printf, 4, 5)));
+
+/* To the journal alone, if there is one: for what an administrator does whose terminal has been told. */
+void log_to_journal(LogEvent event, int priority, const LogFields *fields, const char *message);
 
 /* An internal failure: "what: strerror". Returns error, so that `return log_error(r, "…")` reads well. */
 int log_error(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "manager.h"
+#include "restore.h"
 #include "websess-names.h"
 
 static int help(FILE *to) {
@@ -19,6 +20,9 @@ static int help(FILE *to) {
               "The broker of web sessions. See websessd(8).\n\n"
               "  --check-store FILE   Walk a database, say what is wrong, and exit\n"
               "  --check-policy       Read the policy, say what is wrong, and exit\n"
+              "  --restore FILE       Put a backup in the place of the database, and exit;\n"
+              "                       all sessions end\n"
+              "  --keep               With --restore: the sessions in the backup go on\n"
               "  --help               Show this help\n"
               "  --version            Show the version\n", to);
         return to == stdout ? EXIT_SUCCESS : EX_USAGE;
@@ -78,6 +82,8 @@ int main(int argc, char *argv[]) {
         static const struct option options[] = {
                 { "check-store", required_argument, NULL, 's' },
                 { "check-policy", no_argument, NULL, 'p' },
+                { "restore", required_argument, NULL, 'r' },
+                { "keep", no_argument, NULL, 'k' },
                 { "help", no_argument, NULL, 'h' },
                 { "version", no_argument, NULL, 'v' },
                 {}
@@ -86,24 +92,36 @@ int main(int argc, char *argv[]) {
         _cleanup_free_ char *state = directory("STATE_DIRECTORY", WEBSESS_STATE_DIRECTORY);
         _cleanup_free_ char *runtime = directory("RUNTIME_DIRECTORY", WEBSESS_RUNTIME_DIRECTORY);
 
+        const char *backup = NULL;
+        bool keep = false;
+        int option;
+
         if (!configuration || !state || !runtime)
                 return EXIT_FAILURE;
 
-        switch (getopt_long(argc, argv, "", options, NULL)) {
-        case 's':
-                return store_check_main(optarg);
-        case 'p':
-                return check_policy(configuration);
-        case 'h':
-                return help(stdout);
-        case 'v':
-                printf("websessd %s\n", WEBSESS_VERSION);
-                return EXIT_SUCCESS;
-        case -1:
-                if (optind < argc)
+        while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+                switch (option) {
+                case 's':
+                        return store_check_main(optarg);
+                case 'p':
+                        return check_policy(configuration);
+                case 'r':
+                        backup = optarg;
+                        break;
+                case 'k':
+                        keep = true;
+                        break;
+                case 'h':
+                        return help(stdout);
+                case 'v':
+                        printf("websessd %s\n", WEBSESS_VERSION);
+                        return EXIT_SUCCESS;
+                default:
                         return help(stderr);
-                return serve(&(ManagerOptions) { configuration, state, runtime });
-        default:
+                }
+        if (optind < argc || (keep && !backup))
                 return help(stderr);
-        }
+        if (backup)
+                return restore_main(state, backup, keep);
+        return serve(&(ManagerOptions) { configuration, state, runtime });
 }

@@ -86,5 +86,9 @@ def test_L10_restoring_a_backup_as_written(machine, ctl, token):
     ctl("backup", "/var/backups/websess.mdb")
     ctl("revoke-all", "shop")
     policy, restore, denials, _ = examples("websessd.8")
-    shell(machine, policy + restore + denials)
+    assert "are ended" in shell(machine, policy + restore + denials).stdout
+    with pytest.raises(Failed):
+        ctl("resolve", "shop", input=token, user="shopd")
+    shell(machine, restore.replace("--restore", "--keep --restore"))
     assert "alice" in ctl("resolve", "shop", input=token, user="shopd")
+    assert "A backup of the session database was restored" in machine.journal("-x", "-t", "websessd")
