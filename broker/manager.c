@@ -235,7 +235,7 @@ int manager_new(Manager **ret, const ManagerOptions *o, Fault *f) {
         r = manager_open_store(m, f);
         if (r != 0)
                 return r;
-        m->started = manager_now(m).realtime;
+        m->started = manager_now(m);
         r = accounts_new(&m->accounts, m->event);
         if (r < 0)
                 return r;

@@ -43,7 +43,7 @@ typedef struct Manager {
         Bus *bus;
         TAILQ_HEAD(, Login) logins;     /* in progress */
         uint64_t conversations;         /* how many there have been: the last one's number */
-        uint64_t started;               /* CLOCK_REALTIME, µs */
+        Now started;
         int exit_status;
         bool stopping;
         bool store_failed;              /* the last change could not be committed */

@@ -554,6 +554,9 @@ int websess_touch(websess *w, const char *const *ids, size_t n_ids);
  * Healthy b and whatever else it tells. */
 int websess_status(websess *w, websess_values *v);
 
+/* Fill v with what a check-up of the machine needs besides, see Inspect in org.websess1(5). Root only. */
+int websess_inspect(websess *w, websess_values *v);
+
 /* Read the policy again. Root only. WEBSESS_E_INVALID_ARGUMENT with file, line, key and reason when it is bad: then
  * the old one stays in force. */
 int websess_reload(websess *w);

@@ -254,6 +254,14 @@ int websess_status(websess *w, websess_values *v) {
         return client_call(w, &call);
 }
 
+int websess_inspect(websess *w, websess_values *v) {
+        Call call = { .member = "Inspect", .read = read_values, .out = v };
+
+        if (!v)
+                return error_set(FAULT_INVALID_ARGUMENT, "There are no values to fill");
+        return client_call(w, &call);
+}
+
 int websess_reload(websess *w) {
         Call call = { .member = "Reload" };
 

@@ -2,6 +2,7 @@
 /* The session dictionary: one table, used for replies and for the properties of a session object. Pure but for the message it fills. */
 #include "api.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "api-dict.h"
@@ -16,6 +17,23 @@ static int append_slice(sd_bus_message *m, Slice s) {
         if (s.size > 0)
                 memcpy(target, s.data, s.size);
         return 0;
+}
+
+int api_append_lines(sd_bus_message *m, const char *key, const Lines *l) {
+        int k;
+
+        if (l->failed)
+                return -ENOMEM;
+        k = sd_bus_message_open_container(m, 'e', "sv");
+        if (k >= 0)
+                k = sd_bus_message_append_basic(m, 's', key);
+        if (k >= 0)
+                k = sd_bus_message_open_container(m, 'v', "as");
+        if (k >= 0)
+                k = sd_bus_message_append_strv(m, l->items);
+        if (k >= 0)
+                k = sd_bus_message_close_container(m);
+        return k < 0 ? k : sd_bus_message_close_container(m);
 }
 
 static int append_list(sd_bus_message *m, const Record *r, bool (*next)(const Record *r, size_t *at, Slice *out)) {

@@ -183,23 +183,6 @@ static int put_text(sd_bus_message *m, const char *key, const char *value) {
         return sd_bus_message_append(m, "{sv}", key, "s", value);
 }
 
-static int put_lines(sd_bus_message *m, const char *key, const Lines *l) {
-        int k;
-
-        if (l->failed)
-                return -ENOMEM;
-        k = sd_bus_message_open_container(m, 'e', "sv");
-        if (k >= 0)
-                k = sd_bus_message_append_basic(m, 's', key);
-        if (k >= 0)
-                k = sd_bus_message_open_container(m, 'v', "as");
-        if (k >= 0)
-                k = sd_bus_message_append_strv(m, l->items);
-        if (k >= 0)
-                k = sd_bus_message_close_container(m);
-        return k < 0 ? k : sd_bus_message_close_container(m);
-}
-
 static int put_answer(sd_bus_message *m, const Subject *s, const Answer *a) {
         char journal[64];
         int k;
@@ -255,7 +238,7 @@ static int put_policy(sd_bus_message *m, const Manager *manager, const Caller *c
         explain_login(s->service, &s->record, &login);
         explain_access(s->service, &s->record, caller, &access);
         for (size_t i = 0; k >= 0 && i < ELEMENTSOF(rows); i++)
-                k = put_lines(m, rows[i].key, rows[i].lines);
+                k = api_append_lines(m, rows[i].key, rows[i].lines);
         return k < 0 ? k : put_text(m, "Policy", s->service->path);
 }
 

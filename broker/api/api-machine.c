@@ -119,7 +119,7 @@ GETTER(get_healthy) {
 }
 
 GETTER(get_started) {
-        return sd_bus_message_append(reply, "t", ((Manager *) userdata)->started);
+        return sd_bus_message_append(reply, "t", ((Manager *) userdata)->started.realtime);
 }
 
 GETTER(get_configuration) {

@@ -34,6 +34,7 @@ static const BusMethod manager_methods[] = {
         { "Unsubscribe", "", "", "", "", api_unsubscribe },
         { "Backup", "h", "destination", "", "", api_backup },
         { "ResetThrottle", "sss", "service user remote_host", "u", "buckets", api_reset_throttle },
+        { "Inspect", "", "", "a{sv}", "facts", api_inspect },
         { "Reload", "", "", "", "", api_reload },
         {}
 };

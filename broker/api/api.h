@@ -9,6 +9,7 @@
 #include "args.h"
 #include "bus.h"
 #include "create.h"
+#include "lines.h"
 #include "manager.h"
 
 extern const BusObject api_objects[];
@@ -52,6 +53,9 @@ int api_session_children(void *userdata, const BusClient *client, char ***ret);
 
 /* api-explain.c: why */
 HANDLER(api_explain);
+
+/* api-inspect.c: for a check-up of the machine */
+HANDLER(api_inspect);
 
 /* api-revoke.c: ending and roles */
 HANDLER(api_revoke_session);
@@ -126,4 +130,6 @@ void api_store_fault(int error, Fault *f);
 void api_marshal_session(Marshal *m, const Record *r);
 /* Append a{sv}, the session dictionary; set_cookie may be NULL. */
 int api_append_session(sd_bus_message *m, const Record *r, const char *set_cookie);
+/* One {sv} of texts. */
+int api_append_lines(sd_bus_message *m, const char *key, const Lines *l);
 extern const BusProperty api_session_properties[];

@@ -182,6 +182,29 @@ int json_strings(FILE *out, CtlJson mode, const char *const *items, size_t n) {
         return array ? dump(out, mode, array) : -EBADMSG;
 }
 
+static json_t *row(const char *const *keys, size_t n_keys, const char *const *cells) {
+        Object o = { .json = json_object() };
+
+        for (size_t i = 0; i < n_keys; i++)
+                put_text(&o, keys[i], cells[i]);
+        if (!o.failed)
+                return o.json;
+        json_decref(o.json);
+        return NULL;
+}
+
+int json_rows(FILE *out, CtlJson mode, const char *const *keys, size_t n_keys, const char *const *cells, size_t n_rows) {
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < n_rows; i++) {
+                if (json_array_append_new(array, row(keys, n_keys, cells + i * n_keys)) < 0) {
+                        json_decref(array);
+                        return -EBADMSG;
+                }
+        }
+        return array ? dump(out, mode, array) : -ENOMEM;
+}
+
 int json_number(FILE *out, CtlJson mode, const char *key, uint64_t value) {
         Object o = { .json = json_object() };
 

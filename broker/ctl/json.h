@@ -18,6 +18,9 @@ int json_explanation(FILE *out, CtlJson mode, const websess_values *v, const web
 
 int json_strings(FILE *out, CtlJson mode, const char *const *items, size_t n);
 
+/* An array of objects of texts: n_rows times n_keys cells; a NULL cell is left out. */
+int json_rows(FILE *out, CtlJson mode, const char *const *keys, size_t n_keys, const char *const *cells, size_t n_rows);
+
 /* An object with one number in it. */
 int json_number(FILE *out, CtlJson mode, const char *key, uint64_t value);
 

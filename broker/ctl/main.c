@@ -10,7 +10,7 @@
 #include "say.h"
 
 static bool verb_pages(const Ctl *c) {
-        static const char *const names[] = { "list", "show", "services", "status" };
+        static const char *const names[] = { "list", "show", "services", "status", "explain", "doctor" };
 
         if (c->o.no_pager)
                 return false;

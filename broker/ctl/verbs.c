@@ -25,6 +25,7 @@
 
 const CtlVerb ctl_verbs[] = {
         { "status", "", "Show how the broker is", 0, 0, 0, verb_status },
+        { "doctor", "", "Look for what is wrong with the broker and its machine", 0, 0, 0, verb_doctor },
         { "services", "", "List the services that you may use", 0, 0, 0, verb_services },
         { "list", "", "List sessions, the oldest first", 0, 0, FILTERS, verb_list },
         { "show", "ID…", "Show sessions", 1, ANY_NUMBER, 0, verb_show },

@@ -34,6 +34,9 @@ int verb_revoke_all(Ctl *c);
 /* verb-watch.c */
 int verb_watch(Ctl *c);
 
+/* verb-doctor.c */
+int verb_doctor(Ctl *c);
+
 /* verb-broker.c */
 int verb_status(Ctl *c);
 int verb_services(Ctl *c);

@@ -40,7 +40,7 @@ _websessctl() {
                 [set-roles]='--user'
                 [revoke-user]='--except --prefix'
                 [watch]='--service --user --limit'
-                [status]='' [services]='' [show]='' [logout]='' [touch]='' [revoke]='' [revoke-all]='' [reload]='' [reset-throttle]=''
+                [status]='' [doctor]='' [services]='' [show]='' [logout]='' [touch]='' [revoke]='' [revoke-all]='' [reload]='' [reset-throttle]=''
                 [backup]=''
         )
 

@@ -303,6 +303,7 @@ void authenticator_status(const Authenticator *a, AuthStatus *out) {
         *out = (AuthStatus) {
                 .idle = pool.idle,
                 .active = pool.lent,
+                .starting = pool.starting,
                 .waiting = a->n_waiting,
                 .started = pool.started,
                 .failed = pool.failed,

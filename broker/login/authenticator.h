@@ -87,6 +87,7 @@ const char *authentication_reason(const Authentication *a);
 
 typedef struct AuthStatus {
         unsigned idle, active;          /* helpers: ready, at work */
+        unsigned starting;              /* … asked for, and not yet ready */
         unsigned waiting;               /* requests without a helper */
         uint64_t started, failed;       /* helpers: connected to, and lost before they had done anything */
 } AuthStatus;

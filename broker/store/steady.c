@@ -21,11 +21,8 @@ static Steady steady_at(const uint8_t boot_id[static 16], uint64_t steady, uint6
         return s;
 }
 
-Steady steady_from_mark(const SteadyMark *mark, const uint8_t boot_id[static 16], uint64_t realtime, uint64_t boottime) {
+static Steady after_mark(const SteadyMark *mark, const uint8_t boot_id[static 16], uint64_t realtime, uint64_t boottime) {
         uint64_t passed = 0;
-
-        if (!mark)
-                return steady_at(boot_id, STEADY_START, boottime);
 
         if (memcmp(mark->boot_id, boot_id, sizeof(mark->boot_id)) == 0)
                 return steady_at(boot_id, mark->steady, mark->boottime);
@@ -35,6 +32,17 @@ Steady steady_from_mark(const SteadyMark *mark, const uint8_t boot_id[static 16]
         if (realtime > mark->realtime)
                 passed = realtime - mark->realtime;
         return steady_at(boot_id, mark->steady + passed, boottime);
+}
+
+Steady steady_from_mark(const SteadyMark *mark, const uint8_t boot_id[static 16], uint64_t realtime, uint64_t boottime) {
+        Steady s;
+
+        if (!mark)
+                return steady_at(boot_id, STEADY_START, boottime);
+
+        s = after_mark(mark, boot_id, realtime, boottime);
+        s.behind = mark->realtime > realtime ? mark->realtime - realtime : 0;
+        return s;
 }
 
 static uint64_t clock_usec(clockid_t clock) {

@@ -22,6 +22,7 @@ typedef struct Now {
 typedef struct Steady {
         uint64_t offset;        /* added to CLOCK_BOOTTIME */
         uint8_t boot_id[16];
+        uint64_t behind;        /* how far the wall clock stood before the mark's, which it should not */
 } Steady;
 
 /* A mark as bytes, little-endian. */

@@ -59,7 +59,7 @@ PROTOTYPES = {
     "websess_logout": (I, [P, S, Z]), "websess_get": (I, [P, S, P]), "websess_explain": (I, [P, S, S, Z, P, P, P]), "websess_revoke": (I, [P, S]),
     "websess_revoke_user": (I, [P, S, S, S, U32, PU32]), "websess_revoke_all": (I, [P, S, PU32]),
     "websess_set_roles": (I, [P, S, PS, Z, PU64]), "websess_set_user_roles": (I, [P, S, S, PS, Z, PU32]),
-    "websess_touch": (I, [P, PS, Z]), "websess_status": (I, [P, P]), "websess_reload": (I, [P]),
+    "websess_touch": (I, [P, PS, Z]), "websess_status": (I, [P, P]), "websess_inspect": (I, [P, P]), "websess_reload": (I, [P]),
     "websess_reset_throttle": (I, [P, S, S, S, PU32]),
     "websess_backup": (I, [P, I]),
     "websess_list_new": (I, [PP]), "websess_list_free": (P, [P]), "websess_list_next": (I, [P, P, P]),

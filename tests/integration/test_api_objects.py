@@ -23,7 +23,7 @@ METHODS = {
     "OpenMap": "s|h", "BeginLogin": "ssa{sv}|o", "Login": "sssa{sv}|sa{sv}", "CreateSession": "ssasa{sv}a{sv}|sa{sv}", "Resolve": "ssa{sv}|a{sv}", "SetAttributes": "ssa{sv}ast|t",
     "Rotate": "ssa{sv}|sa{sv}", "Logout": "ss|", "Touch": "sas|", "GetSession": "s|a{sv}", "ListSessions": "a{sv}|aa{sv}s",
     "Explain": "sa{sv}|a{sv}a{sv}", "RevokeSession": "s|", "RevokeUser": "ssa{sv}|u", "RevokeAll": "s|u", "SetRoles": "sas|t", "SetUserRoles": "ssas|u",
-    "Subscribe": "|", "Unsubscribe": "|", "Backup": "h|", "ResetThrottle": "sss|u", "Reload": "|",
+    "Subscribe": "|", "Unsubscribe": "|", "Backup": "h|", "ResetThrottle": "sss|u", "Inspect": "|a{sv}", "Reload": "|",
 }
 DICTIONARY = {
     "Id": "s", "Service": "s", "User": "s", "Uid": "u", "Roles": "as", "Attributes": "a{sv}", "Created": "t", "LastSeen": "t", "Expires": "t",

@@ -61,6 +61,7 @@ TABLE = {
     "ResetThrottle": ({"Manage", "root"}, lambda c, s, t, d: c.ResetThrottle(s, d["User"], "")),
     "Subscribe": (set(COLUMNS), lambda c, s, t, d: c.Subscribe()),
     "Unsubscribe": (set(COLUMNS), lambda c, s, t, d: c.Unsubscribe()),
+    "Inspect": (ROOT, lambda c, s, t, d: c.Inspect()),
     "Reload": (ROOT, lambda c, s, t, d: c.Reload()),
 }
 

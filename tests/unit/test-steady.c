@@ -59,6 +59,17 @@ static void test_S03_reboot_with_the_wall_clock_set_back_counts_nothing(void **s
         assert_int_equal(steady_at(&b, 20 * SEC), mark.steady);
 }
 
+static void test_a_wall_clock_behind_the_mark_is_noticed(void **state) {
+        Steady a = steady_from_mark(NULL, boot_a, WALL, 1000 * SEC);
+        SteadyMark mark = mark_at(&a, WALL, 1000 * SEC);
+
+        assert_int_equal(a.behind, 0);
+        assert_int_equal(steady_from_mark(&mark, boot_a, WALL - DAY, 1010 * SEC).behind, DAY);
+        assert_int_equal(steady_from_mark(&mark, boot_b, WALL - SEC, 20 * SEC).behind, SEC);
+        assert_int_equal(steady_from_mark(&mark, boot_b, WALL, 20 * SEC).behind, 0);
+        assert_int_equal(steady_from_mark(&mark, boot_b, WALL + DAY, 20 * SEC).behind, 0);
+}
+
 /* A session that had ended before the reboots is not alive after any number of them. */
 static void test_S03_never_goes_back_over_many_boots(void **state) {
         Steady s = steady_from_mark(NULL, boot_a, WALL, 10 * SEC);
@@ -106,6 +117,7 @@ int main(void) {
                 cmocka_unit_test(test_S03_same_boot_ignores_the_wall_clock),
                 cmocka_unit_test(test_S03_reboot_counts_what_the_wall_clock_saw),
                 cmocka_unit_test(test_S03_reboot_with_the_wall_clock_set_back_counts_nothing),
+                cmocka_unit_test(test_a_wall_clock_behind_the_mark_is_noticed),
                 cmocka_unit_test(test_S03_never_goes_back_over_many_boots),
                 cmocka_unit_test(test_mark_and_clock_agree),
                 cmocka_unit_test(test_boot_id_is_stable_and_not_empty),

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* What the checks have in common: the broker's facts by name, small files. Reads files. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "doctor.h"
+
+const char *fact_text(const websess_values *v, const char *key, const char *fallback) {
+        const char *text = fallback;
+
+        return v && websess_values_get_string(v, key, &text, NULL) == 0 ? text : fallback;
+}
+
+uint64_t fact_number(const websess_values *v, const char *key, uint64_t fallback) {
+        int64_t number;
+
+        return v && websess_values_get_int64(v, key, &number) == 0 ? (uint64_t) number : fallback;
+}
+
+bool fact_flag(const websess_values *v, const char *key, bool fallback) {
+        int flag;
+
+        return v && websess_values_get_bool(v, key, &flag) == 0 ? flag != 0 : fallback;
+}
+
+size_t fact_lines(const websess_values *v, const char *key, const char *const **ret) {
+        size_t n = 0;
+
+        return v && websess_values_get_strings(v, key, ret, &n) == 0 ? n : 0;
+}
+
+bool fact_missing(const Patient *p, const websess_values *v, Findings *f, const char *what) {
+        if (v)
+                return false;
+        finding(f, HEALTH_SKIPPED, "%s: the broker does not tell: %s", what, *p->reason ? p->reason : "it cannot be reached");
+        if (p->status)
+                advise(f, "Run it as root.");
+        return true;
+}
+
+ssize_t read_text(const char *path, char *out, size_t size) {
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        size_t n = 0;
+
+        if (fd < 0)
+                return -errno;
+        for (;;) {
+                ssize_t r = read(fd, out + n, size - 1 - n);
+
+                if (r < 0 && errno == EINTR)
+                        continue;
+                if (r < 0)
+                        return -errno;
+                n += (size_t) r;
+                if (r == 0 || n == size - 1)
+                        break;
+        }
+        out[n] = '\0';
+        return (ssize_t) n;
+}
