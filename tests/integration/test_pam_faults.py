@@ -15,7 +15,8 @@ from world import BUILD
 CONTROLS = ("required", "requisite", "sufficient", "optional", "[default=ignore]", "[success=ok default=ignore]", "[success=done default=die]",
             "[default=ok]")
 YES = ("SUCCESS", "IGNORE")
-OK = b"OK " + b"0" * 32 + b"\r\n"
+# The three lines that a client of ours waits for before it asks anything.
+AGREED = b"DATA\r\nOK " + b"0" * 32 + b"\r\nAGREE_UNIX_FD\r\n"
 
 
 def empty_answer(serial):
@@ -48,7 +49,7 @@ class Hostile(FakeBroker):
                     break
             if self.manner == "silent":
                 return                          # says nothing ever again
-            connection.sendall(OK + b"AGREE_UNIX_FD\r\n")
+            connection.sendall(AGREED)
             while connection.recv(65536):
                 if self.manner == "empty-answer":
                     for serial in range(1, 8):
@@ -79,10 +80,11 @@ def test_S11_no_success_whatever_the_broker_and_the_control_flag(stacks, place, 
             fake.close()
 
 
-def oom(stacks, user, answer, entry, environment=()):
+def oom(stacks, user, answer, entry, environment=(), uid=None):
     """The result of each call: {the allocation that failed: result}, and the result when none did."""
     command = [BUILD / "tests/integration/pam-oom", stacks.folder, "app", user, answer, entry, *environment]
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, timeout=150, check=True)
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, timeout=150, check=True,
+                          user=uid, group=uid, extra_groups=None if uid is None else [])
     lines = [line.split(" ", 1) for line in done.stdout.splitlines()]
     return {int(n): result for n, result in lines[:-1]}, lines[-1][1]
 

@@ -150,3 +150,11 @@ int pam_sm_acct_mgmt(pam_handle_t *handle, int flags, int argc, const char **arg
 int pam_sm_chauthtok(pam_handle_t *handle, int flags, int argc, const char **argv) {
         return flags & PAM_UPDATE_AUTHTOK ? run(handle, argc, argv) : PAM_SUCCESS;
 }
+
+int pam_sm_open_session(pam_handle_t *handle, int flags, int argc, const char **argv) {
+        return run(handle, argc, argv);
+}
+
+int pam_sm_close_session(pam_handle_t *handle, int flags, int argc, const char **argv) {
+        return run(handle, argc, argv);
+}
