@@ -202,6 +202,7 @@ TEST_DEPS += dbus systemd-sysv systemd-container login passwd   # system tests: 
 TEST_DEPS += pamtester libpam-wrapper   # a PAM program to be told what to do; stacks in a folder of their own
 TEST_DEPS += e2fsprogs mount        # disks whose power fails
 TEST_DEPS += libpam-oath oathtool        # one-time codes
+TEST_DEPS += locales          # a language for PAM to speak
 TEST_DEPS += spin             # the model of the map's protocol
 TEST_DEPS += mandoc libxml2-utils shellcheck    # linters
 # To measure it.

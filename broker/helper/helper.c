@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -169,6 +171,15 @@ static int find_service(const HelperOptions *options, const char *name, Service 
         return 0;
 }
 
+/* What modules say is in the service's language; where the machine does not have that, they still say it. */
+static void speak(const Service *service) {
+        if (*service->language && (!setlocale(LC_CTYPE, service->language) || !setlocale(LC_MESSAGES, service->language))) {
+                (void) setlocale(LC_CTYPE, "C");
+                fprintf(stderr, "websess-pam: there is no locale %s on this machine: see Language= of service \"%s\", and locale-gen(8)\n",
+                        service->language, service->name);
+        }
+}
+
 static int send_outcome(Helper *h, int outcome, int pam_result, uint64_t delay_usec, const char *text) {
         return send_message(h, &(AuthMessage) {
                 .operation = AUTH_RESULT,
@@ -309,6 +320,7 @@ static int handle_question(Helper *h, const AuthMessage *m) {
         r = find_service(h->options, q.service, &service, &f);
         if (r != 0)
                 return send_outcome(h, r, 0, 0, f.text);
+        speak(service);
         stack = service_stack(service, q.step_up);
         r = die_with_broker(h->fd);
         if (r < 0)

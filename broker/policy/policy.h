@@ -84,6 +84,7 @@ typedef struct Service {
         char *path;                     /* the file it came from, for messages */
         Users users;
         char *pam_service;
+        char *language;                 /* the locale of what PAM says; "" for C */
         Methods methods;                /* what a pass through that stack proves … */
         unsigned level;                 /* … and is worth */
         char *step_up_pam_service;      /* "" for the same */

@@ -66,6 +66,20 @@ def test_S12_locked_account_is_denied(machine, talk):
         machine.run("usermod", "--unlock", "bob")
 
 
+def test_pam_speaks_the_language_of_the_service(machine, talk):
+    """Linux-PAM's own catalogue; a locale that the machine does not have costs nobody the login."""
+    machine.run("localedef", "--no-archive", "-i", "de_DE", "-f", "UTF-8", "de_DE.UTF-8")
+    try:
+        for language, text in (("de_DE.UTF-8", "Passwort: "), ("fr_FR.UTF-8", "Password: "), ("", "Password: ")):
+            machine.write("/etc/websess/services.d/german.conf", f"[Service]\nLanguage={language}\n[Access]\nLogin=shopd\n")
+            machine.run("websessctl", "reload")
+            states, texts, _, _ = talk("alice", PASSWORDS["alice"], service="german")
+            assert (states, texts) == (["prompt", "done"], [text])
+        assert "no locale fr_FR.UTF-8" in machine.journal("--output=cat", "--since=-2min", "--unit=websess-pam@*")
+    finally:
+        machine.run("rm", "-r", "/etc/websess/services.d/german.conf", "/usr/lib/locale/de_DE.utf8")
+
+
 def test_pam_auth_update_knows_the_profile_and_leaves_it_off(machine):
     assert "pam_websess" not in machine.out("cat", "/etc/pam.d/common-session", "/etc/pam.d/common-password")
     machine.run("env", "DEBIAN_FRONTEND=noninteractive", "pam-auth-update", "--enable", "websess")

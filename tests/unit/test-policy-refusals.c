@@ -69,6 +69,24 @@ static void test_S23_values(void **state) {
         run(cases, ELEMENTSOF(cases));
 }
 
+static void test_S14_languages(void **state) {
+        static const char *const bad[] = {
+                "de_DE", "C", "POSIX", ".UTF-8", "de_DE.ISO-8859-1", "../../tmp/x.UTF-8", "/tmp/x.UTF-8", "de DE.UTF-8", "de%n.UTF-8",
+                "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl.UTF-8",
+        };
+        static const char *const good[] = { "de_DE.UTF-8", "C.UTF-8", "sr_RS.utf8@latin", "" };
+        char text[256];
+
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                snprintf(text, sizeof(text), "[Service]\nLanguage=%s\n", bad[i]);
+                text_refused(text, "2: Language: names no locale in UTF-8, as de_DE.UTF-8 does");
+        }
+        for (size_t i = 0; i < ELEMENTSOF(good); i++) {
+                snprintf(text, sizeof(text), "[Service]\nLanguage=%s\n[Service]\nOnLimit=x\n", good[i]);
+                text_refused(text, "4: OnLimit: \"x\" is none of: evict, refuse");
+        }
+}
+
 #define COOKIE_TEXT "a cookie cannot hold white space, quotes, commas, semicolons, backslashes, or anything but ASCII"
 
 static void test_F3_token_prefix(void **state) {
@@ -298,6 +316,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_S23_keys_and_sections),
                 cmocka_unit_test(test_S23_values),
+                cmocka_unit_test(test_S14_languages),
                 cmocka_unit_test(test_F3_token_prefix),
                 cmocka_unit_test(test_keys_that_do_not_fit_name_the_later_line),
                 cmocka_unit_test(test_C5_roles),
