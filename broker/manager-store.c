@@ -13,6 +13,7 @@
 #include "span.h"
 
 #define MARK_EVERY_USEC (60 * USEC_PER_SEC)     /* how much life a power cut may give or take when the wall clock steps */
+#define COLLECT_MAX 2u                          /* changes to be made visible and answered in one go: callers have turns in between */
 
 /* ---- what the store hands back ---- */
 
@@ -36,7 +37,7 @@ static void check_recovery(Manager *m) {
 static int on_store(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         Manager *m = userdata;
 
-        store_collect(m->store);
+        store_collect_some(m->store, COLLECT_MAX);
         if (store_is_dead(m->store)) {
                 /* What is on the disk is not known any more: only a new start, from the disk, is to be believed. */
                 log_event(LOG_EVENT_STORE_FAILED, LOG_CRIT, LOG_NO_FIELDS, "Input/output error while committing to %s: starting anew",

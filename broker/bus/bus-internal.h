@@ -16,6 +16,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "quota.h"
+#include "turns.h"
 #include "websess-names.h"
 
 typedef struct Listener Listener;
@@ -40,6 +41,9 @@ struct Bus {
         BusLimits limits;
         uint64_t timeout_usec;
         Quota *quota;
+        Turns *turns;
+        int watch_fd;                   /* epoll: all private connections */
+        sd_event_source *watch_source, *turn_source;
         Listener *listener;
         System *system;
         struct PeerList peers;
@@ -85,6 +89,21 @@ typedef struct BusTarget {
 uint64_t bus_now(void);                 /* CLOCK_BOOTTIME, µs */
 void bus_complain(Bus *b, LogEvent event, const Caller *c, const char *format, ...)
         __attribute__((format(printf, 4, 5)));
+
+/* bus-turns.c: which private connections have something to say, and who is served now. A watch is told once of what it asks for (EPOLL*; that the
+ * other side hung up always), and then must ask again. */
+typedef struct BusWatch {
+        int fd;                         /* negative: not started, or stopped */
+        uint32_t events;
+        void (*ready)(struct BusWatch *w, uint32_t events);     /* must not free anybody's connection */
+} BusWatch;
+
+int watch_start(Bus *b, BusWatch *w, int fd);
+void watch_stop(Bus *b, BusWatch *w);
+int watch_for(Bus *b, BusWatch *w, uint32_t events);
+int bus_turns_start(Bus *b);
+void bus_turns_stop(Bus *b);
+int bus_turn_wait(Bus *b, Turn *t);
 
 /* bus-client.c */
 int client_new(BusClient **ret, Bus *b, Caller *caller, const char *name, bool private); /* takes what caller owns */

@@ -6,6 +6,9 @@
  * sd-bus can't tell a caller's groups without racy reads of /proc, so the daemon is asked, once per unique name and
  * without waiting: calls are kept until it has answered. A unique name is never given to anybody else while the daemon
  * lives, so the answer holds until the name goes. A caller who vanishes meanwhile is refused.
+ *
+ * All callers come by the one connection, in the daemon's order. So that nobody stands behind another's flood longer than it takes to read it,
+ * calls are read as they come and wait in a queue of their caller's for their turn.
  */
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +18,7 @@
 
 #include "bus-credentials.h"
 #include "bus-internal.h"
+#include "peer-size.h"
 #include "span.h"
 
 #define DAEMON "org.freedesktop.DBus"
@@ -26,16 +30,20 @@
 typedef struct Kept {
         STAILQ_ENTRY(Kept) entry;
         sd_bus_message *message;
+        QuotaCharge call, bytes;
 } Kept;
 
-/* A caller by its unique name. client is NULL, and calls are kept, until its credentials are known. */
+STAILQ_HEAD(KeptList, Kept);
+
+/* A caller by its unique name. client is NULL until its credentials are known, and calls are kept; then they wait for their turns. */
 typedef struct BusName {
         RB_ENTRY(BusName) node;
         System *system;
         char *name;
         BusClient *client;
         sd_bus_slot *asking;
-        STAILQ_HEAD(, Kept) kept;
+        Turn turn;
+        struct KeptList kept;
         unsigned n_kept;
 } BusName;
 
@@ -59,16 +67,31 @@ RB_GENERATE_INTERNAL(NameTree, BusName, node, name_compare, __attribute__((unuse
 
 /* ---- callers ---- */
 
+static void kept_free(Kept *k) {
+        quota_refund(&k->call);
+        quota_refund(&k->bytes);
+        sd_bus_message_unref(k->message);
+        free(k);
+}
+
+static Kept *name_take_kept(BusName *n) {
+        Kept *k = STAILQ_FIRST(&n->kept);
+
+        if (k) {
+                STAILQ_REMOVE_HEAD(&n->kept, entry);
+                n->n_kept--;
+        }
+        return k;
+}
+
 static BusName *name_free(BusName *n) {
         Kept *k;
 
         if (!n)
                 return NULL;
-        while ((k = STAILQ_FIRST(&n->kept))) {
-                STAILQ_REMOVE_HEAD(&n->kept, entry);
-                sd_bus_message_unref(k->message);
-                free(k);
-        }
+        while ((k = name_take_kept(n)))
+                kept_free(k);
+        turn_end(&n->turn);
         if (n->client)
                 client_disconnect(n->client);
         client_unref(n->client);
@@ -88,15 +111,29 @@ static BusName *name_find(System *s, const char *name) {
         return RB_FIND(NameTree, &s->names, &key);
 }
 
-static int name_keep(BusName *n, sd_bus_message *m) {
-        Kept *k;
+/* Once it is known who the caller is, what waits is charged to his account. */
+static int name_charge(const BusName *n, Kept *k) {
+        Quota *q = n->system->bus->quota;
+        int r;
 
-        if (n->n_kept >= KEPT_MAX)
-                return FAULT_TOO_MANY;
-        k = calloc(1, sizeof(*k));
+        if (!n->client)
+                return n->n_kept < KEPT_MAX ? 0 : FAULT_TOO_MANY;
+        r = quota_charge(q, &k->call, n->client->caller.uid, QUOTA_CALLS, 1);
+        return r != 0 ? r : quota_charge(q, &k->bytes, n->client->caller.uid, QUOTA_BYTES, message_size(k->message));
+}
+
+static int name_keep(BusName *n, sd_bus_message *m) {
+        Kept *k = calloc(1, sizeof(*k));
+        int r;
+
         if (!k)
                 return -ENOMEM;
         k->message = sd_bus_message_ref(m);
+        r = name_charge(n, k);
+        if (r != 0) {
+                kept_free(k);
+                return r;
+        }
         STAILQ_INSERT_TAIL(&n->kept, k, entry);
         n->n_kept++;
         return 0;
@@ -110,19 +147,34 @@ static void refuse(sd_bus_message *m, int code, const char *text) {
                 log_error(r, "cannot send an error");
 }
 
-/* Calls go out in the order in which they came. */
-static void name_release_kept(BusName *n) {
+/* One call, in the order in which they came. */
+static bool name_dispatch_kept(BusName *n) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        Kept *k = name_take_kept(n);
+
+        if (!k)
+                return false;
+        m = sd_bus_message_ref(k->message);
+        kept_free(k);                   /* it is not waiting any more, and is charged anew */
+        bus_dispatch(n->client, m);
+        return true;
+}
+
+static void name_go(Turn *t) {
+        BusName *n = (BusName *) ((char *) t - offsetof(BusName, turn));
+
+        (void) name_dispatch_kept(n);
+        if (n->n_kept > 0 && bus_turn_wait(n->system->bus, t) < 0)
+                while (name_dispatch_kept(n))
+                        ;
+}
+
+static void name_refuse_kept(BusName *n) {
         Kept *k;
 
-        while ((k = STAILQ_FIRST(&n->kept))) {
-                STAILQ_REMOVE_HEAD(&n->kept, entry);
-                n->n_kept--;
-                if (n->client)
-                        bus_dispatch(n->client, k->message);
-                else
-                        refuse(k->message, FAULT_ACCESS_DENIED, "the caller's credentials could not be read");
-                sd_bus_message_unref(k->message);
-                free(k);
+        while ((k = name_take_kept(n))) {
+                refuse(k->message, FAULT_ACCESS_DENIED, "the caller's credentials could not be read");
+                kept_free(k);
         }
 }
 
@@ -134,11 +186,16 @@ static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *e
         n->asking = sd_bus_slot_unref(n->asking);
         r = sd_bus_message_is_method_error(reply, NULL) ? -EACCES : credentials_read(reply, &caller);
         if (r >= 0)
+                r = turn_begin(&n->turn, n->system->bus->turns, caller.uid, name_go);
+        if (r >= 0)
                 r = client_new(&n->client, n->system->bus, &caller, n->name, false);
+        if (r >= 0 && n->n_kept > 0)
+                r = bus_turn_wait(n->system->bus, &n->turn);
         caller_done(&caller);
-        name_release_kept(n);
-        if (r < 0)
+        if (r < 0) {
+                name_refuse_kept(n);
                 name_free(n);           /* the next call asks again */
+        }
         return 0;
 }
 
@@ -174,18 +231,18 @@ static void system_call(System *s, sd_bus_message *m) {
         if (!sender)
                 return;
         n = name_find(s, sender);
-        if (n && n->client) {
-                bus_dispatch(n->client, m);
-                return;
-        }
         if (!n)
                 r = name_new(s, sender, &n);
         if (r == 0)
                 r = name_keep(n, m);
         if (r == FAULT_TOO_MANY)
-                refuse(m, r, "too many calls at once from a caller that is not known yet: try again");
+                refuse(m, r, n->client
+                        ? "this user has too many calls under way: see [Limits] MaxPendingPerUser= and MaxBytesPerUser="
+                        : "too many calls at once from a caller that is not known yet: try again");
         else if (r < 0)
                 refuse(m, FAULT_UNAVAILABLE, "the caller's credentials cannot be asked for: try again");
+        else if (n->client && bus_turn_wait(s->bus, &n->turn) < 0)
+                name_go(&n->turn);
 }
 
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -379,6 +436,12 @@ int system_start(System *s) {
 }
 
 void system_stop_reading(System *s) {
+        BusName *n;
+
+        /* What has been read already is handled still */
+        RB_FOREACH(n, NameTree, &s->names)
+                while (n->client && name_dispatch_kept(n))
+                        ;
         (void) sd_event_source_set_enabled(s->retry, SD_EVENT_OFF);
         /* Calls from now on start the next broker; those that come in still are answered Unavailable */
         if (s->connection && s->owner)

@@ -69,6 +69,9 @@ static int bus_set_up(Bus *b, const BusOptions *options) {
         if (r < 0)
                 goto fail;
         bus_set_limits(b, &options->limits);
+        r = bus_turns_start(b);
+        if (r < 0)
+                goto fail;
         r = sd_id128_randomize(&b->guid);
         if (r < 0)
                 goto fail;
@@ -103,6 +106,7 @@ int bus_new(Bus **ret, sd_event *event, const BusOptions *options) {
         b->objects = options->objects;
         b->userdata = options->userdata;
         b->gone = options->gone;
+        b->watch_fd = -EBADF;
         b->timeout_usec = options->timeout_usec ?: BUS_TIMEOUT_USEC;
         LIST_INIT(&b->peers);
         LIST_INIT(&b->subscribers);
@@ -120,6 +124,7 @@ Bus *bus_free(Bus *b) {
         while (!LIST_EMPTY(&b->peers))
                 peer_free(LIST_FIRST(&b->peers));
         b->system = system_free(b->system);
+        bus_turns_stop(b);
         b->quota = quota_free(b->quota);
         sd_event_unref(b->event);
         free(b->scratch);
@@ -140,12 +145,12 @@ int bus_start(Bus *b) {
 void bus_stop_reading(Bus *b) {
         Peer *p;
 
+        if (b->system)
+                system_stop_reading(b->system);
         b->stopped = true;
         b->listener = listener_free(b->listener);
         LIST_FOREACH(p, &b->peers, entry)
                 peer_stop_reading(p);
-        if (b->system)
-                system_stop_reading(b->system);
 }
 
 /* Write what can be written; returns how many peers still have something queued, and what to poll for. */

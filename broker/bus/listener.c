@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Owns the listening socket and its event sources. Out of descriptors it pauses for a moment: the event loop would spin
- * otherwise. */
+/* Owns the listening socket and its event sources. One connection a turn: they cost more than
+ * most calls. Out of descriptors it pauses for a moment: the event loop would spin otherwise. */
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -10,7 +10,6 @@
 #include "peer.h"
 #include "span.h"
 
-#define ACCEPT_BATCH 16
 #define ACCEPT_PAUSE_USEC (USEC_PER_SEC / 10)
 
 struct Listener {
@@ -41,18 +40,11 @@ static int listener_pause(Listener *l, int error) {
 static int listener_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Listener *l = userdata;
 
-        for (unsigned i = 0; i < ACCEPT_BATCH; i++) {
-                int connection = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int connection = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-                if (connection < 0) {
-                        if (errno == EAGAIN)
-                                break;
-                        if (errno == ECONNABORTED || errno == EINTR)
-                                continue;
-                        return listener_pause(l, -errno);
-                }
-                peer_accept(l->bus, connection);
-        }
+        if (connection < 0)
+                return errno == EAGAIN || errno == ECONNABORTED || errno == EINTR ? 0 : listener_pause(l, -errno);
+        peer_accept(l->bus, connection);
         return 0;
 }
 

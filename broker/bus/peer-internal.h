@@ -20,10 +20,11 @@ struct Peer {
         Bus *bus;
         BusClient *client;
         QuotaCharge connection;
+        Turn turn;
 
         int fd;                         /* until the handshake is done; then feed.bus owns it under this number */
-        sd_event_source *io, *patience, *again;
-        uint32_t events;
+        BusWatch watch;
+        sd_event_source *patience;
         Feed feed;                      /* all is written through this one */
         Feed fd_feed;                   /* reads a message that carries descriptors; there while it does */
 
@@ -31,19 +32,19 @@ struct Peer {
         bool greeted;                   /* the NUL byte before the handshake has come */
         size_t handshake_size;
 
-        uint8_t *in;                    /* what came and could not be handled yet */
-        size_t in_size, in_allocated;
+        uint8_t *in;                    /* what came and could not be handled yet: in_size bytes from in_at on */
+        size_t in_at, in_size, in_allocated;
         QuotaCharge in_charge;
         int fds[WIRE_FDS_MAX];          /* came, and belong to messages not handled yet */
         unsigned n_fds;
         bool partial, waiting;          /* in[] begins with an unfinished message; the timer runs for it */
-        bool backlog;                   /* in[] begins with a whole one */
+        bool backlog;                   /* in[] may begin with a whole one, which waits for its turn */
 
         struct QueuedList queued;
         uint64_t n_queued;
 
         uint32_t n_quick;               /* answered without sd-bus */
-        bool doomed;                    /* to be freed from the event loop as soon as it turns */
+        bool doomed;                    /* to be freed when it has its turn */
 };
 
 /* peer.c */
@@ -57,7 +58,7 @@ bool peer_answer_quickly(Peer *p, const uint8_t *message, size_t size);
 int peer_begin(Peer *p);                /* the handshake is done */
 int peer_feed(Peer *p, const uint8_t *message, size_t size, unsigned n_fds);    /* uses up the first n_fds of fds[] */
 
-/* peer-read.c: read what has come, once, and handle a bounded part of it; or go on with what was left. What goes wrong
+/* peer-read.c: read what has come, once, and handle a message or a line of the handshake; or the next one of what was left. What goes wrong
  * dooms the peer. */
 void peer_read(Peer *p);
 void peer_handle_backlog(Peer *p);

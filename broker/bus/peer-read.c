@@ -9,18 +9,16 @@
 
 #include "peer-internal.h"
 
-#define MESSAGES_PER_TURN 4     /* then the next peer has its turn: a flood by one must not delay the others */
-
 static void in_drop(Peer *p) {
         if (p->in)
                 explicit_bzero(p->in, p->in_allocated);
         free(p->in);
         p->in = NULL;
-        p->in_size = p->in_allocated = 0;
+        p->in_at = p->in_size = p->in_allocated = 0;
         quota_refund(&p->in_charge);
 }
 
-/* Keep what is left over of data, with room for want bytes in all. data is in[] or the Bus's scratch memory. */
+/* Keep what is left over of data, with room for want bytes in all. data is in in[] or the Bus's scratch memory. */
 static int in_keep(Peer *p, const uint8_t *data, size_t size, size_t want) {
         size_t allocate = want > size ? want : size;
         QuotaCharge charge = {};
@@ -28,7 +26,11 @@ static int in_keep(Peer *p, const uint8_t *data, size_t size, size_t want) {
         int r;
 
         if (p->in && allocate <= p->in_allocated) {
-                memmove(p->in, data, size);
+                if (want > size) {      /* more will be read behind it */
+                        memmove(p->in, data, size);
+                        data = p->in;
+                }
+                p->in_at = (size_t) (data - p->in);
                 p->in_size = size;
                 return 0;
         }
@@ -115,34 +117,39 @@ static void handle_failed(Peer *p, int error) {
         peer_doom(p);
 }
 
-static void handle(Peer *p, uint8_t *data, size_t size) {
-        unsigned budget = MESSAGES_PER_TURN;
-        size_t done = 0, want = 0;
-        ssize_t n = 1;
+/* One message, or the lines of a handshake. Returns how much was used up; *n is what the last step returned. */
+static size_t handle_one(Peer *p, const uint8_t *data, size_t size, ssize_t *n, size_t *want) {
+        size_t done = 0;
+
+        if (peer_is_up(p)) {
+                *n = step_message(p, data, size, want);
+                return *n > 0 ? (size_t) *n : 0;
+        }
+        while (done < size && !peer_is_up(p)) {
+                *n = step_handshake(p, data + done, size - done, want);
+                if (*n <= 0)
+                        break;
+                done += (size_t) *n;
+        }
+        return done;
+}
+
+static void handle(Peer *p, const uint8_t *data, size_t size) {
+        size_t done, want = 0;
+        ssize_t n = 0;
         int r = 0;
 
         p->partial = p->backlog = false;
-        while (done < size && !p->doomed) {
-                if (!peer_is_up(p))
-                        n = step_handshake(p, data + done, size - done, &want);
-                else if (budget == 0 || !peer_may_read(p)) {
-                        p->backlog = true;
-                        break;
-                } else {
-                        budget--;
-                        n = step_message(p, data + done, size - done, &want);
-                }
-                if (n <= 0)
-                        break;
-                done += (size_t) n;
+        done = handle_one(p, data, size, &n, &want);
+        if (done > 0)
                 p->waiting = false;     /* another message begins: it has its own time */
-        }
         if (n < 0)
                 r = (int) n;
         else if (p->n_fds > 0 && (done == size || !p->sasl.fds))
                 r = -EPROTO;            /* descriptors that no message claims */
         else if (done < size && !p->doomed) {
-                p->partial = !p->backlog;
+                p->partial = n == 0;
+                p->backlog = !p->partial;
                 r = in_keep(p, data + done, size - done, p->partial ? want : 0);
         }
         if (done == size || p->doomed || r < 0)
@@ -180,8 +187,8 @@ void peer_read(Peer *p) {
                 struct cmsghdr header;
                 uint8_t space[CMSG_SPACE(WIRE_FDS_MAX * sizeof(int))];
         } control;
-        uint8_t *to = p->in ? p->in + p->in_size : p->bus->scratch;
-        struct iovec iov = { to, p->in ? p->in_allocated - p->in_size : BUS_SCRATCH_SIZE };
+        uint8_t *to = p->in ? p->in + p->in_at + p->in_size : p->bus->scratch;
+        struct iovec iov = { to, p->in ? p->in_allocated - p->in_at - p->in_size : BUS_SCRATCH_SIZE };
         struct msghdr m = {
                 .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
         };
@@ -200,7 +207,7 @@ void peer_read(Peer *p) {
                 handle_failed(p, r);
         else if (p->in) {
                 p->in_size += (size_t) n;
-                handle(p, p->in, p->in_size);
+                handle(p, p->in + p->in_at, p->in_size);
         } else
                 handle(p, to, (size_t) n);
         if (to == p->bus->scratch)
@@ -208,8 +215,8 @@ void peer_read(Peer *p) {
 }
 
 void peer_handle_backlog(Peer *p) {
-        if (p->in && p->backlog)
-                handle(p, p->in, p->in_size);
+        if (p->in)
+                handle(p, p->in + p->in_at, p->in_size);
 }
 
 void peer_forget_input(Peer *p) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One private connection: life, events, writing. Owns the socket (with its sd_bus), three event sources and its
- * BusClient.
+ * One private connection: life, events, writing. Owns the socket (with its sd_bus), a timer and its BusClient.
+ * What it has sent is handled in turns with other users.
  *
- * A peer that has to go is doomed at once and freed by its own event source later, never below a handler that still
- * works for it. While replies queue up because it does not read, nothing is read from it.
+ * A peer that has to go is doomed at once and freed when it has its turn, never below a handler that still works for
+ * it. While replies queue up because it does not read, nothing is read from it.
  */
 #include <errno.h>
 #include <poll.h>
@@ -22,14 +22,14 @@ bool peer_may_read(const Peer *p) {
         return !p->doomed && !p->bus->stopped && p->n_queued == 0;
 }
 
-/* After a doomed peer's sources fail there is nothing left to try: it is freed with the Bus. */
+/* Where even that fails there is nothing left to try: it is freed with the Bus. */
 void peer_doom(Peer *p) {
         if (p->doomed)
                 return;
         p->doomed = true;
-        (void) sd_event_source_set_enabled(p->io, SD_EVENT_OFF);
+        watch_stop(p->bus, &p->watch);
         (void) sd_event_source_set_enabled(p->patience, SD_EVENT_OFF);
-        (void) sd_event_source_set_enabled(p->again, SD_EVENT_ONESHOT);
+        (void) bus_turn_wait(p->bus, &p->turn);
 }
 
 static int peer_set_patience(Peer *p, bool on) {
@@ -41,19 +41,20 @@ static int peer_set_patience(Peer *p, bool on) {
         return r < 0 ? r : sd_event_source_set_enabled(p->patience, SD_EVENT_ONESHOT);
 }
 
-/* Make the event sources agree with the state. */
+/* Make what it waits for agree with the state. */
 static void peer_settle(Peer *p) {
         bool reads = peer_may_read(p), waits = p->partial && reads;
-        uint32_t events = (reads && !p->backlog ? EPOLLIN : 0) | (p->n_queued > 0 ? EPOLLOUT : 0);
+        uint32_t events = p->n_queued > 0 ? EPOLLOUT : 0;
         int r = 0;
 
         if (p->doomed)
                 return;
-        if (events != p->events)
-                r = sd_event_source_set_io_events(p->io, events);
-        p->events = events;
-        if (r >= 0 && reads && p->backlog)
-                r = sd_event_source_set_enabled(p->again, SD_EVENT_ONESHOT);
+        if (reads && p->backlog)
+                r = bus_turn_wait(p->bus, &p->turn);
+        if (reads && !p->backlog && !p->turn.waiting)
+                events |= EPOLLIN;
+        if (r >= 0)
+                r = watch_for(p->bus, &p->watch, events);
         if (r >= 0 && peer_is_up(p) && waits != p->waiting) {
                 r = peer_set_patience(p, waits);
                 p->waiting = waits;
@@ -148,36 +149,43 @@ sd_bus *peer_connection(const Peer *p) {
         return p->doomed ? NULL : p->feed.bus;
 }
 
-static int peer_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        Peer *p = userdata;
-
-        if (revents & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-                peer_flush(p);
-        if (!p->doomed && !p->backlog && peer_may_read(p)) {
-                if (revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
-                        peer_read(p);
-        } else if (revents & (EPOLLHUP | EPOLLERR) && !p->backlog)
-                peer_doom(p);
-        peer_settle(p);
-        return 0;
-}
-
-static int peer_again(sd_event_source *source, void *userdata) {
-        Peer *p = userdata;
+static void peer_go(Turn *t) {
+        Peer *p = (Peer *) ((char *) t - offsetof(Peer, turn));
 
         if (p->doomed) {
                 peer_free(p);
-                return 0;
+                return;
         }
-        if (peer_may_read(p))
+        if (!peer_may_read(p))
+                return;
+        if (p->backlog)
                 peer_handle_backlog(p);
+        else
+                peer_read(p);
         peer_settle(p);
-        return 0;
+}
+
+static void peer_ready(BusWatch *w, uint32_t events) {
+        Peer *p = (Peer *) ((char *) w - offsetof(Peer, watch));
+        bool hung_up = events & (EPOLLHUP | EPOLLERR);
+
+        if (hung_up || events & EPOLLOUT)
+                peer_flush(p);
+        /* What it sent before it hung up is handled all the same */
+        if (peer_may_read(p) && (hung_up || events & EPOLLIN)) {
+                if (bus_turn_wait(p->bus, &p->turn) < 0)
+                        peer_doom(p);
+        } else if (hung_up)
+                peer_doom(p);
+        peer_settle(p);
 }
 
 static int peer_impatient(sd_event_source *source, uint64_t usec, void *userdata) {
         Peer *p = userdata;
 
+        /* It is not the peer who keeps us waiting */
+        if ((p->turn.waiting || p->backlog) && peer_set_patience(p, true) >= 0)
+                return 0;
         bus_complain(p->bus, LOG_EVENT_HOSTILE_PEER, &p->client->caller, "connection %s closed: %s", p->client->name,
                      peer_is_up(p) ? "it began a message and did not finish it" : "it did not authenticate in time");
         peer_doom(p);
@@ -219,9 +227,9 @@ int peer_begin(Peer *p) {
         r = feed_open(&p->feed, p->fd, p->sasl.fds, false, p->bus->guid, BUS_PRIVATE_NAME, peer_message, p);
         if (r < 0)
                 return r;
-        /* Watch the new number before the old one is closed: epoll would go on watching the old one, since the socket
-         * lives on */
-        r = sd_event_source_set_io_fd(p->io, p->feed.out);
+        /* Before the old number is closed: epoll would go on watching it, since the socket lives on */
+        watch_stop(p->bus, &p->watch);
+        r = watch_start(p->bus, &p->watch, p->feed.out);
         close_fd(p->fd);
         p->fd = p->feed.out;
         if (r < 0)
@@ -249,15 +257,13 @@ int peer_feed(Peer *p, const uint8_t *message, size_t size, unsigned n_fds) {
 static int peer_watch(Peer *p) {
         int r;
 
-        p->events = EPOLLIN;
-        r = sd_event_add_io(p->bus->event, &p->io, p->fd, p->events, peer_io, p);
+        p->watch.ready = peer_ready;
+        r = watch_start(p->bus, &p->watch, p->fd);
+        if (r >= 0)
+                r = watch_for(p->bus, &p->watch, EPOLLIN);
         if (r >= 0)
                 r = sd_event_add_time_relative(
                         p->bus->event, &p->patience, CLOCK_MONOTONIC, p->bus->timeout_usec, 0, peer_impatient, p);
-        if (r >= 0)
-                r = sd_event_add_defer(p->bus->event, &p->again, peer_again, p);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(p->again, SD_EVENT_OFF);
         return r;
 }
 
@@ -269,7 +275,7 @@ static int peer_new(Peer **ret, Bus *b, int fd, Caller *caller) {
         if (!p)
                 return -ENOMEM;
         p->bus = b;
-        p->fd = -EBADF;
+        p->fd = p->watch.fd = -EBADF;
         STAILQ_INIT(&p->queued);
         p->sasl.uid = caller->uid;
         LIST_INSERT_HEAD(&b->peers, p, entry);
@@ -281,8 +287,10 @@ static int peer_new(Peer **ret, Bus *b, int fd, Caller *caller) {
         if (r == 0) {
                 p->client->peer = p;
                 p->fd = fd;
-                r = peer_watch(p);
+                r = turn_begin(&p->turn, b->turns, p->sasl.uid, peer_go);
         }
+        if (r == 0)
+                r = peer_watch(p);
         if (r != 0) {
                 p->fd = -EBADF;         /* stays the caller's */
                 peer_free(p);
@@ -323,9 +331,9 @@ Peer *peer_free(Peer *p) {
                 return NULL;
         if (p->client)
                 client_disconnect(p->client);
-        p->io = sd_event_source_disable_unref(p->io);
+        watch_stop(p->bus, &p->watch);
         p->patience = sd_event_source_disable_unref(p->patience);
-        p->again = sd_event_source_disable_unref(p->again);
+        turn_end(&p->turn);
         if (!peer_is_up(p))
                 close_fd(p->fd);
         feed_close(&p->feed);

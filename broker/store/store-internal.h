@@ -103,6 +103,7 @@ struct Store {
 
         pthread_t thread;
         bool started;                   /* the loop's */
+        StoreChangeList collected;      /* the loop's: finished, and done() not called yet: they all went well */
         bool handing_back_failures;     /* the loop's: inside done() of a store_collect() that hands back a failure */
 
         pthread_mutex_t mutex;

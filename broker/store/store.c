@@ -103,6 +103,7 @@ static int allocate(Store **ret, const char *directory) {
         STAILQ_INIT(&s->pending);
         STAILQ_INIT(&s->queue);
         STAILQ_INIT(&s->finished);
+        STAILQ_INIT(&s->collected);
         pthread_mutex_init(&s->mutex, NULL);
         pthread_cond_init(&s->wake, NULL);
         pthread_cond_init(&s->settled, NULL);
@@ -164,6 +165,7 @@ Store *store_free(Store *s) {
         free_list(&s->pending);
         free_list(&s->queue);
         free_list(&s->finished);
+        free_list(&s->collected);
         s->lmdb = lmdb_close(s->lmdb);
         s->lock_fd = close_fd(s->lock_fd);
         s->event_fd = close_fd(s->event_fd);
@@ -270,22 +272,25 @@ static int first_error(const StoreChangeList *list) {
         return 0;
 }
 
-int store_collect(Store *s) {
-        StoreChangeList list = STAILQ_HEAD_INITIALIZER(list);
+int store_collect_some(Store *s, size_t max) {
         eventfd_t count;
         StoreChange *c;
         int r;
 
         pthread_mutex_lock(&s->mutex);
         (void) eventfd_read(s->event_fd, &count);
-        STAILQ_CONCAT(&list, &s->finished);
+        STAILQ_CONCAT(&s->collected, &s->finished);
         s->failed = false;
         pthread_mutex_unlock(&s->mutex);
 
-        r = first_error(&list);
+        r = first_error(&s->collected);
         s->handing_back_failures = r < 0;
-        while ((c = STAILQ_FIRST(&list))) {
-                STAILQ_REMOVE_HEAD(&list, entry);
+        while ((c = STAILQ_FIRST(&s->collected))) {
+                if (max-- == 0 && r == 0) {
+                        (void) eventfd_write(s->event_fd, 1);
+                        break;
+                }
+                STAILQ_REMOVE_HEAD(&s->collected, entry);
                 if (c->done)
                         c->done(c, c->result, c->userdata);
                 store_change_free(c);
@@ -293,6 +298,10 @@ int store_collect(Store *s) {
         s->handing_back_failures = false;
         store_backup_collect(s);
         return r;
+}
+
+int store_collect(Store *s) {
+        return store_collect_some(s, SIZE_MAX);
 }
 
 bool store_is_dead(const Store *s) {

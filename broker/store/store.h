@@ -86,6 +86,8 @@ int store_fd(const Store *s);           /* an eventfd: readable when there is so
 /* Calls done for every finished change, in order; this tells the store that a failure has been seen. Returns 0, or the error of the
  * first change that failed. */
 int store_collect(Store *s);
+/* The same, but after max of them the event loop has its turn: store_fd() is readable still. Failures are handed back in one go. */
+int store_collect_some(Store *s, size_t max);
 bool store_is_dead(const Store *s);
 
 /* Wait until everything submitted is finished (shutdown), then collect it; returns as store_collect() does. */

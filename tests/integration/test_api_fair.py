@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""One uid floods the broker, within its quotas. Another's calls are served all the same."""
+import pytest
+from flood import Duel
+from wire import message
+
+pytestmark = pytest.mark.needs_root
+
+POLICY = {"default": "[Service]\nMaxSessions=0\n[Access]\nLogin=*\nResolve=*\nCreate=*\n"}
+
+# What the flood sends over and over: how, by how many connections, the call. A "#" stands for a token of the flooder's own.
+RESOLVE = ("Resolve", "ssa{sv}", "default", "#", {})
+FLOODS = {
+    "calls": ("calls", 4, 0, RESOLVE),
+    "calls one at a time": ("calls", 200, 1, RESOLVE),
+    "calls in vain": ("calls", 50, 0, ("GetSession", "s", "0" * 32)),
+    "creates": ("calls", 3, 0, ("CreateSession", "ssasa{sv}a{sv}", "default", "flood", [], {}, {})),
+    "connections": ("connects", 40, 0, RESOLVE),
+}
+OVER_THE_BUS = {
+    "calls": ("calls", 20, 100, RESOLVE),
+    "calls in vain": ("calls", 20, 100, ("GetSession", "s", "0" * 32)),
+}
+
+
+@pytest.mark.parametrize("bus, what", [*((False, what) for what in FLOODS), *((True, what) for what in OVER_THE_BUS)])
+def test_S17_a_flood_by_one_uid_at_most_doubles_another_s_p99(world, bus, what):
+    """How that can be said at all on a machine that does other things: see flood.py."""
+    mode, connections, window, (member, signature, *values) = (OVER_THE_BUS if bus else FLOODS)[what]
+    token, _ = world.caller("uucp").CreateSession("default", "quiet", [], {}, {})
+    own, _ = world.caller("games").CreateSession("default", "loud", [], {}, {})
+    call = message(1, member, signature, [own if value == "#" else value for value in values])
+    duel = Duel(world, "uucp", token, bus)
+    try:
+        assert duel.ratio("games", call, connections, window, mode) <= 2
+    finally:
+        duel.close()
