@@ -13,6 +13,7 @@ void lines_done(Lines *l) {
         *l = (Lines) {};
 }
 
+__attribute__((format(printf, 1, 0)))
 static char *print(const char *format, va_list ap) {
         char *text;
 
