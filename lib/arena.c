@@ -53,7 +53,7 @@ int arena_add(Arena *a, const void *data, size_t size, size_t *ret_offset) {
         return 0;
 }
 
-void arena_clear(Arena *a) {
+void arena_wipe(Arena *a) {
         wipe(a->data, a->used);
         a->used = 0;
 }

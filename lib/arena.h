@@ -36,7 +36,11 @@ static inline size_t arena_put(Arena *a, const void *data, size_t size) {
         return offset;
 }
 
-void arena_clear(Arena *a);
+void arena_wipe(Arena *a);
+static inline void arena_clear(Arena *a) {
+        if (a->used > 0)
+                arena_wipe(a);
+}
 void arena_done(Arena *a);
 
 /* NULL for ARENA_NONE. */

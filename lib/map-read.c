@@ -97,6 +97,7 @@ static bool copy_slot(const MapSlot *s, uint32_t room, MapCopy *out) {
                 return false;
         out->size = size;
         out->last_seen = atomic_load_explicit(&s->last_seen, memory_order_relaxed);
+#pragma GCC unroll 8
         for (size_t i = 0; i < n; i++)
                 out->words[i] = atomic_load_explicit(&s->record[i], memory_order_relaxed);
         return true;

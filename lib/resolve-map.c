@@ -74,7 +74,7 @@ static int judge(const LookUp *l, Record *r) {
                 return error_fault(&f);
         touch(l, r);
         websess_session_clear(l->session);
-        return session_fill(l->session, r, l->session->copy.size, l->boottime);
+        return session_fill(l->session, r, l->now, l->boottime);
 }
 
 static int look_up(const LookUp *l, Slice text) {

@@ -132,27 +132,6 @@ static int read_entries(websess_session *s, sd_bus_message *m) {
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-/* The verdict reads roles as a record has them: a length byte, the bytes. */
-static int encode_roles(websess_session *s) {
-        s->encoded_roles = s->text.used;
-        for (size_t i = 0; i < s->n_roles; i++) {
-                size_t size = strlen(arena_at(&s->text, s->roles[i]));
-                uint8_t length = (uint8_t) size;
-
-                if (size == 0 || size > ROLE_MAX)
-                        return -EBADMSG;
-                if (arena_append(&s->text, &length, 1) < 0)
-                        return -ENOMEM;
-                /* By way of a copy: the buffer may move while it grows. */
-                char role[ROLE_MAX];
-                memcpy(role, arena_at(&s->text, s->roles[i]), size);
-                if (arena_append(&s->text, role, size) < 0)
-                        return -ENOMEM;
-        }
-        s->encoded_roles_size = s->text.used - s->encoded_roles;
-        return 0;
-}
-
 static uint64_t now_usec(clockid_t clock) {
         struct timespec ts;
 
@@ -224,8 +203,6 @@ static int finish(websess_session *s, int r) {
         if (r >= 0 && (s->id == ARENA_NONE || s->service == ARENA_NONE || s->user == ARENA_NONE ||
                        strlen(arena_at(&s->text, s->id)) != IDENT_HEX_SIZE))
                 r = -EBADMSG;
-        if (r >= 0)
-                r = encode_roles(s);
         if (r < 0) {
                 websess_session_clear(s);
                 return r == -ENOMEM ? r : -EBADMSG;
@@ -260,15 +237,18 @@ static uint64_t session_now(const websess_session *s) {
 int session_require(const websess_session *s, const Need *need, Fault *f) {
         const char *admin = s->admin && s->n_roles > 0 ? arena_at(&s->text, s->roles[0]) : NULL;
         VerdictPolicy policy = { .service = slice_of(arena_at(&s->text, s->service)), .admin_role = slice_of(admin) };
+        Slice roles[ROLES_MAX];
         Record r = {
                 .flags = websess_session_user(s) ? 0 : RECORD_ANONYMOUS,
                 .user = slice_of(websess_session_user(s)),
                 .service = policy.service,
                 .level = s->level,
                 .auth_time = s->auth_time,
+                .roles = roles,
                 .n_roles = s->n_roles,
-                .encoded_roles = slice(s->text.data + s->encoded_roles, s->encoded_roles_size),
         };
 
+        for (size_t i = 0; i < s->n_roles; i++)
+                roles[i] = slice_of(arena_at(&s->text, s->roles[i]));
         return verdict_require(&r, need, &policy, session_now(s), f);
 }

@@ -2,59 +2,47 @@
 /* A record out of the map into a session value: the same fields as the broker's dictionary would fill (session-read.c). Touches only the value. */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "session.h"
 
-#define STRINGS_MAX (6 + ROLES_MAX + METHODS_MAX)
+/* The strings of a record stand together, each behind its length: one copy takes them all, and a NUL goes where the next one's length begins. */
+static size_t place(websess_session *s, size_t block, const Record *r, Slice text) {
+        size_t offset = block + (size_t) (text.data - r->service.data);
 
-static size_t add_text(websess_session *s, Slice text) {
-        return arena_put(&s->text, text.data, text.size);
+        s->text.data[offset + text.size] = '\0';
+        return offset;
 }
 
-static size_t add_list(websess_session *s, const Record *r, bool (*next)(const Record *, size_t *, Slice *), size_t *items) {
+static size_t place_list(websess_session *s, size_t block, const Record *r, bool (*next)(const Record *, size_t *, Slice *), size_t *items) {
         size_t at = 0, n = 0;
         Slice text;
 
         while (next(r, &at, &text))
-                items[n++] = add_text(s, text);
+                items[n++] = place(s, block, r, text);
         return n;
 }
 
-/* The roles are there twice: as strings, and as the verdict reads them. */
-static int add_texts(websess_session *s, const Record *r, size_t size) {
-        char id[IDENT_HEX_SIZE + 1];
+static int add_texts(websess_session *s, const Record *r) {
+        size_t size = (size_t) (r->encoded_methods.data + r->encoded_methods.size - r->service.data), block;
 
-        if (arena_reserve(&s->text, size + r->encoded_roles.size + sizeof(id) + STRINGS_MAX) < 0)
+        if (arena_reserve(&s->text, IDENT_HEX_SIZE + 1 + size + 1) < 0)
                 return -ENOMEM;
-        ident_format(&r->id, id);
-        s->id = add_text(s, slice(id, IDENT_HEX_SIZE));
-        s->service = add_text(s, r->service);
-        s->user = add_text(s, r->user);
-        s->remote_host = add_text(s, r->remote_host);
-        s->user_agent = add_text(s, r->user_agent);
-        s->creator_unit = add_text(s, r->creator_unit);
-        s->n_roles = add_list(s, r, record_next_role, s->roles);
-        s->n_methods = add_list(s, r, record_next_method, s->methods);
-        s->encoded_roles = add_text(s, r->encoded_roles);
-        s->encoded_roles_size = r->encoded_roles.size;
+        s->id = s->text.used;
+        ident_format(&r->id, s->text.data + s->id);
+        s->text.used += IDENT_HEX_SIZE + 1;
+        block = arena_put(&s->text, r->service.data, size);
+        s->service = place(s, block, r, r->service);
+        s->user = place(s, block, r, r->user);
+        s->remote_host = place(s, block, r, r->remote_host);
+        s->user_agent = place(s, block, r, r->user_agent);
+        s->creator_unit = place(s, block, r, r->creator_unit);
+        s->n_roles = place_list(s, block, r, record_next_role, s->roles);
+        s->n_methods = place_list(s, block, r, record_next_method, s->methods);
         return 0;
 }
 
-static int add_attributes(websess_session *s, const Record *r) {
-        size_t at = 0;
-        Attribute a;
-
-        while (record_next_attribute(r, &at, &a))
-                if (values_add(&s->attributes, &a) < 0)
-                        return -ENOMEM;
-        return 0;
-}
-
-int session_fill(websess_session *s, const Record *r, size_t size, uint64_t boottime) {
-        struct timespec ts;
-
-        if (add_texts(s, r, size) < 0 || add_attributes(s, r) < 0) {
+int session_fill(websess_session *s, const Record *r, uint64_t now, uint64_t boottime) {
+        if (add_texts(s, r) < 0 || values_fill(&s->attributes, r) < 0) {
                 websess_session_clear(s);
                 return error_memory();
         }
@@ -69,8 +57,8 @@ int session_fill(websess_session *s, const Record *r, size_t size, uint64_t boot
         s->auth_time = record_realtime(r, r->auth_time);
         s->version = r->version;
 
-        (void) clock_gettime(CLOCK_REALTIME, &ts);
-        s->loaded_realtime = (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+        /* By the clock that the session's own times are told in, which saves reading another one. */
+        s->loaded_realtime = record_realtime(r, now);
         s->loaded_boottime = boottime;
         s->loaded = true;
         return 0;

@@ -36,7 +36,6 @@ void websess_session_clear(websess_session *s) {
         arena_clear(&s->text);
         s->id = s->service = s->user = s->remote_host = s->user_agent = s->creator_unit = s->set_cookie = ARENA_NONE;
         s->n_roles = s->n_methods = 0;
-        s->encoded_roles = s->encoded_roles_size = 0;
         s->uid = s->creator_uid = RECORD_NO_UID;
         s->level = 0;
         s->created = s->last_seen = s->expires = s->idle_usec = s->lifetime_end = s->auth_time = s->version = 0;

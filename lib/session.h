@@ -24,7 +24,6 @@ struct websess_session {
         size_t id, service, user, remote_host, user_agent, creator_unit, set_cookie;
         size_t roles[ROLES_MAX], methods[METHODS_MAX];
         size_t n_roles, n_methods;
-        size_t encoded_roles, encoded_roles_size;       /* as in a record, for the verdict */
 
         uint32_t uid, creator_uid, level;
         uint64_t created, last_seen, expires, idle_usec, lifetime_end, auth_time, version;
@@ -51,8 +50,8 @@ int session_read(websess_session *s, sd_bus_message *m);
 /* The same out of bytes. Sets no error text: what cannot be read like this is read by sd-bus. */
 int session_read_bytes(websess_session *s, Unmarshal *u);
 
-/* The same from a record of size bytes. boottime: now. 0 or -ENOMEM. */
-int session_fill(websess_session *s, const Record *r, size_t size, uint64_t boottime);
+/* The same from a decoded record. Now by the steady clock and by the boot clock. 0 or -ENOMEM. */
+int session_fill(websess_session *s, const Record *r, uint64_t now, uint64_t boottime);
 
 /* Remember the token that the session was found by, or that was made for it. size is at most TOKEN_MAX. */
 void session_keep_token(websess_session *s, const char *token, size_t size, bool is_new);

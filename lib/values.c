@@ -106,18 +106,27 @@ static int compact(websess_values *v) {
         return 0;
 }
 
+static int reserve_entries(websess_values *v, size_t n) {
+        size_t allocated = v->allocated ?: 8;
+        Value *entries;
+
+        if (n <= v->allocated)
+                return 0;
+        while (allocated < n)
+                allocated *= 2;
+        entries = reallocarray(v->entries, allocated, sizeof(*entries));
+        if (!entries)
+                return -ENOMEM;
+        v->entries = entries;
+        v->allocated = allocated;
+        return 0;
+}
+
 static int add_entry(websess_values *v, Slice key, Value **ret) {
         size_t offset;
 
-        if (v->n == v->allocated) {
-                size_t n = v->allocated ? 2 * v->allocated : 8;
-                Value *entries = reallocarray(v->entries, n, sizeof(*entries));
-
-                if (!entries)
-                        return -ENOMEM;
-                v->entries = entries;
-                v->allocated = n;
-        }
+        if (reserve_entries(v, v->n + 1) < 0)
+                return -ENOMEM;
         if (arena_add(&v->arena, key.data, key.size, &offset) < 0)
                 return -ENOMEM;
         v->entries[v->n] = (Value) { .key = offset, .key_size = key.size, .type = 'b' };
@@ -159,19 +168,24 @@ static int store(websess_values *v, const Attribute *a) {
         return compact(v);
 }
 
-int values_add(websess_values *v, const Attribute *a) {
-        size_t offset = 0;
-        Value *value;
+/* Keys and values of a record stand together: one copy takes them all, and NULs go where a type or the next key's length was. */
+int values_fill(websess_values *v, const Record *r) {
+        Slice block = r->encoded_attributes;
+        size_t at = 0, base;
+        Attribute a;
 
-        size_t size = has_bytes(a->type) ? a->bytes.size : 0;
+        if (reserve_entries(v, v->n + r->n_attributes) < 0 || arena_reserve(&v->arena, block.size + 1) < 0)
+                return -ENOMEM;
+        base = arena_put(&v->arena, block.data, block.size);
+        while (record_next_attribute(r, &at, &a)) {
+                Value *value = &v->entries[v->n++];
 
-        if (arena_reserve(&v->arena, size + a->key.size + 2) < 0)
-                return -ENOMEM;
-        if (has_bytes(a->type))
-                offset = arena_put(&v->arena, a->bytes.data, size);
-        if (add_entry(v, a->key, &value) < 0)
-                return -ENOMEM;
-        fill(value, a, offset);
+                *value = (Value) { .key = base + (size_t) (a.key.data - block.data), .key_size = a.key.size };
+                v->arena.data[value->key + value->key_size] = '\0';
+                fill(value, &a, has_bytes(a.type) ? base + (size_t) (a.bytes.data - block.data) : 0);
+                if (has_bytes(a.type))
+                        v->arena.data[value->bytes.offset + value->bytes.size] = '\0';
+        }
         return 0;
 }
 

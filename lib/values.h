@@ -42,8 +42,8 @@ Value *values_find(const websess_values *v, Slice key);
 /* Copy one in, over one of the same key. Checks it first: 0, FAULT_INVALID_ARGUMENT or -ENOMEM, with the error text
  * set. */
 int values_set(websess_values *v, const Attribute *a);
-/* The same for one that was checked before and whose key is not there yet. 0 or -ENOMEM. */
-int values_add(websess_values *v, const Attribute *a);
+/* Copy in all of a decoded record. Its keys are not there yet. 0 or -ENOMEM. */
+int values_fill(websess_values *v, const Record *r);
 void values_remove(websess_values *v, Slice key);
 
 /* The value as an Attribute, which points into v. */

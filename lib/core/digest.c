@@ -1,81 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SHA-256, comparison, random bytes, wiping. The only file that includes OpenSSL. Owns one hashing context per
- * thread: making one costs several times what hashing a token does.
+ * SHA-256, comparison, random bytes, wiping. The only file that includes OpenSSL. Owns no state.
+ *
+ * Of libcrypto's two ways to hash, the one whose state is the caller's own: OpenSSL calls it deprecated and keeps it. The other one, EVP, takes
+ * memory from the heap for every hash (OpenSSL 3.0), wants a context per thread, and costs twice the time.
  */
+#define OPENSSL_API_COMPAT 10101
+
 #include "digest.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-
-#include "cleanup.h"
-
-typedef struct Hasher {
-        EVP_MD *algorithm;
-        EVP_MD_CTX *context;
-} Hasher;
-
-/*
- * glibc's own hook behind the destructors of thread-local objects. Unlike the destructor of a pthread key it keeps
- * the library that holds the code loaded until it has run, so that a program may dlclose() a PAM module or the
- * client library while threads that used it live on; and in the main thread it runs before libcrypto takes itself down.
- */
-extern int __cxa_thread_atexit_impl(void (*destroy)(void *), void *object, void *dso);
-extern void *__dso_handle __attribute__((visibility("hidden")));
-
-static _Thread_local Hasher *thread_hasher;
-
-static Hasher *hasher_free(Hasher *h) {
-        if (!h)
-                return NULL;
-        EVP_MD_CTX_free(h->context);
-        EVP_MD_free(h->algorithm);
-        free(h);
-        return NULL;
-}
-DEFINE_CLEANUP(Hasher *, hasher_free)
-
-static void thread_ends(void *object) {
-        thread_hasher = hasher_free(object);
-}
-
-static Hasher *hasher_get(void) {
-        _cleanup_(hasher_freep) Hasher *h = NULL;
-
-        if (thread_hasher)
-                return thread_hasher;
-
-        h = calloc(1, sizeof(*h));
-        if (!h)
-                return NULL;
-        h->algorithm = EVP_MD_fetch(NULL, "SHA2-256", NULL);
-        h->context = EVP_MD_CTX_new();
-        if (!h->algorithm || !h->context)
-                return NULL;
-        if (__cxa_thread_atexit_impl(thread_ends, h, &__dso_handle) != 0)
-                return NULL;
-
-        thread_hasher = TAKE_PTR(h);
-        return thread_hasher;
-}
+#include <openssl/sha.h>
 
 int digest_sha256_two(const void *a, size_t a_size, const void *b, size_t b_size, uint8_t out[static DIGEST_SIZE]) {
-        Hasher *h = hasher_get();
+        SHA256_CTX state;
 
-        if (h &&
-            EVP_DigestInit_ex2(h->context, h->algorithm, NULL) == 1 &&
-            (a_size == 0 || EVP_DigestUpdate(h->context, a, a_size) == 1) &&
-            (b_size == 0 || EVP_DigestUpdate(h->context, b, b_size) == 1) &&
-            EVP_DigestFinal_ex(h->context, out, NULL) == 1)
+        if (SHA256_Init(&state) == 1 &&
+            (a_size == 0 || SHA256_Update(&state, a, a_size) == 1) &&
+            (b_size == 0 || SHA256_Update(&state, b, b_size) == 1) &&
+            SHA256_Final(out, &state) == 1)
                 return 0;
 
         memset(out, 0, DIGEST_SIZE);
-        return -ENOMEM;
+        return -EIO;
 }
 
 int digest_sha256(const void *data, size_t size, uint8_t out[static DIGEST_SIZE]) {
@@ -104,8 +55,16 @@ int digest_hmac(const void *key, size_t key_size, const void *data, size_t size,
         return r;
 }
 
+/* libcrypto takes sixteen bytes at once, and others one by one. */
 bool digest_equal(const void *a, const void *b, size_t size) {
-        return size == 0 || CRYPTO_memcmp(a, b, size) == 0;
+        const uint8_t *x = a, *y = b;
+        int difference = 0;
+
+        for (; size >= 16; size -= 16, x += 16, y += 16)
+                difference |= CRYPTO_memcmp(x, y, 16);
+        if (size > 0)
+                difference |= CRYPTO_memcmp(x, y, size);
+        return difference == 0;
 }
 
 int random_bytes(void *out, size_t size) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The only door to libcrypto and to the kernel's random numbers. Everything secret is hashed, compared and wiped
- * here. Thread-safe: the hashing context is kept per thread.
+ * here. Thread-safe.
  */
 #pragma once
 
@@ -11,8 +11,7 @@
 
 #define DIGEST_SIZE 32u
 
-/* SHA-256 (FIPS 180-4). 0, or -ENOMEM when libcrypto cannot make a context: then out is all zero and must not be
- * believed. */
+/* SHA-256 (FIPS 180-4). 0, or -EIO when libcrypto refuses: then out is all zero and must not be believed. */
 int digest_sha256(const void *data, size_t size, uint8_t out[static DIGEST_SIZE]);
 
 /* The same over two pieces, as if they stood one behind the other. */

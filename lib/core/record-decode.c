@@ -48,7 +48,8 @@ static inline bool take_long(Cursor *c, size_t max, Slice *out) {
         return take_bytes(c, size, max, out);
 }
 
-static bool take_attribute(Cursor *c, Attribute *out) {
+/* Inlined wherever it is used, so that the cursor stays in registers. */
+static inline __attribute__((always_inline)) bool take_attribute(Cursor *c, Attribute *out) {
         Slice type, value;
 
         if (!take_short(c, ATTRIBUTE_KEY_MAX, &out->key) || out->key.size == 0 ||
@@ -91,7 +92,7 @@ static bool take_attribute(Cursor *c, Attribute *out) {
 }
 
 /* n strings behind length bytes, none of them empty. */
-static bool take_list(Cursor *c, size_t n, size_t max, Slice *out) {
+static inline __attribute__((always_inline)) bool take_list(Cursor *c, size_t n, size_t max, Slice *out) {
         const uint8_t *begin = c->at;
         Slice s;
 

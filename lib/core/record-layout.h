@@ -46,5 +46,5 @@ bool record_identity_valid(const Record *r);
 /* Do the bytes of a value of type 'a' consist of whole strings? */
 bool attribute_strings_whole(Slice value);
 
-/* What belongs into the first eight bytes. 0 or -ENOMEM. size is at least CHECKSUM_SIZE. */
+/* What belongs into the first eight bytes. 0 or -EIO. size is at least CHECKSUM_SIZE. */
 int record_checksum(const void *data, size_t size, uint8_t out[static CHECKSUM_SIZE]);

@@ -125,12 +125,12 @@ typedef struct Record {
 size_t record_size(const Record *r);
 
 /* Encode into out (record_size() bytes). 0, -EINVAL when a limit is broken, -ENOBUFS when size is too small,
- * -ENOMEM. */
+ * -EIO. */
 int record_encode(const Record *r, void *out, size_t size);
 
 /* Decode and check everything: format, sizes, counts, limits, types. size is exactly the record's own. 0, -EBADMSG for
  * a damaged record, -EPROTONOSUPPORT for a newer format; *out is to be used after 0 alone, and points into data.
- * record_decode() also compares the checksum, and -ENOMEM is when it cannot; record_decode_trusted() does not (for a
+ * record_decode() also compares the checksum, and -EIO is when it cannot; record_decode_trusted() does not (for a
  * record this process encoded itself, or a copy out of the map) but is as safe on any bytes. */
 int record_decode(const void *data, size_t size, Record *out);
 int record_decode_trusted(const void *data, size_t size, Record *out);
@@ -138,11 +138,11 @@ int record_decode_trusted(const void *data, size_t size, Record *out);
 /* The format that a record says it is of; 0 when it is too short to say. */
 unsigned record_format(const void *data, size_t size);
 
-/* Change last_seen in an encoded record and mend its checksum. 0, -ENOMEM or, when it is too short for a record,
+/* Change last_seen in an encoded record and mend its checksum. 0, -EIO or, when it is too short for a record,
  * -EBADMSG; the record is unchanged then. That last_seen never goes back is the caller's to see to. */
 int record_set_last_seen(void *data, size_t size, uint64_t last_seen);
 
-/* Take the account digest out of an encoded record and mend its checksum. 1, 0 when there was none, -ENOMEM or, when it is too short for a
+/* Take the account digest out of an encoded record and mend its checksum. 1, 0 when there was none, -EIO or, when it is too short for a
  * record, -EBADMSG; the record is unchanged then. */
 int record_forget_account(void *data, size_t size);
 

@@ -7,8 +7,11 @@
 
 #include <string.h>
 
+#include "bytes.h"
+
 #define RAW_SIZE (IDENT_SIZE + TOKEN_SECRET_SIZE)
 
+_Static_assert(sizeof(Token) == RAW_SIZE && offsetof(Token, secret) == IDENT_SIZE, "one behind the other, as in the text");
 _Static_assert(RAW_SIZE % 3 == 0 && RAW_SIZE / 3 * 4 == TOKEN_BODY_SIZE, "a body without padding or loose bits");
 
 /* All ones when low <= value <= high, else zero; without a branch. */
@@ -66,19 +69,24 @@ void token_format(const Token *token, const char *prefix, char *out) {
         wipe(sextets, sizeof(sextets));
 }
 
+/* Eight sextets, the first one in the highest byte, pushed together to 48 bits. */
+static inline uint64_t join(uint64_t x) {
+        x = (x >> 2 & UINT64_C(0x0fc00fc00fc00fc0)) | (x & UINT64_C(0x003f003f003f003f));
+        x = (x >> 4 & UINT64_C(0x00fff00000fff000)) | (x & UINT64_C(0x00000fff00000fff));
+        return (x >> 8 & UINT64_C(0xffffff000000)) | (x & 0xffffff);
+}
+
 static bool body_decode(const char *body, Token *out) {
-        uint8_t raw[RAW_SIZE], sextets[TOKEN_BODY_SIZE], *to = raw;
+        uint8_t sextets[TOKEN_BODY_SIZE], *to = (uint8_t *) out;
         bool good = text_to_sextets(body, sextets);
 
-        for (const uint8_t *from = sextets; from < sextets + TOKEN_BODY_SIZE; from += 4, to += 3) {
-                to[0] = (uint8_t) (from[0] << 2 | from[1] >> 4);
-                to[1] = (uint8_t) (from[1] << 4 | from[2] >> 2);
-                to[2] = (uint8_t) (from[2] << 6 | from[3]);
-        }
+        for (const uint8_t *from = sextets; from < sextets + TOKEN_BODY_SIZE; from += 32, to += 24) {
+                uint64_t a = join(load_be64(from)), b = join(load_be64(from + 8)), c = join(load_be64(from + 16)), d = join(load_be64(from + 24));
 
-        memcpy(out->id.bytes, raw, IDENT_SIZE);
-        memcpy(out->secret, raw + IDENT_SIZE, TOKEN_SECRET_SIZE);
-        wipe(raw, sizeof(raw));
+                store_be64(to, a << 16 | b >> 32);
+                store_be64(to + 8, b << 32 | c >> 16);
+                store_be64(to + 16, c << 48 | d);
+        }
         wipe(sextets, sizeof(sextets));
         return good;
 }

@@ -29,5 +29,5 @@ void token_format(const Token *token, const char *prefix, char *out);
  * time that does not depend on the body's characters. */
 bool token_parse(const char *text, size_t size, const char *prefix, size_t prefix_size, Token *out);
 
-/* What the database keeps of a secret. 0 or -ENOMEM. */
+/* What the database keeps of a secret. 0 or -EIO. */
 int token_secret_hash(const uint8_t secret[static TOKEN_SECRET_SIZE], uint8_t out[static DIGEST_SIZE]);
