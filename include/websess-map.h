@@ -7,15 +7,17 @@
  *   buckets_offset        n_buckets MapBucket, a power of two of them
  *   cells_offset          n_cells cells of MAP_CELL_SIZE bytes; a session has a run of them: MapSlot, then the record (lib/core/record.h)
  *
- * All words are in the byte order of the machine (the memory never leaves it), except for the record, which is as on disk. A session is in the chain of
- * bucket map_bucket(id). Links are the number of a run's first cell plus one, so that 0 is the end.
+ * All words are in the byte order of the machine (the memory never leaves it), except for the record, which is as on disk. A session is linked from
+ * bucket map_bucket(id): from one of its places, or from the chain of those that found none. A bucket is a cache line, and a byte of the id's hash stands beside
+ * each link, so that as a rule a reader waits for memory twice: for the bucket, and for the slot. Links are the number of a run's first cell plus one, so
+ * that 0 is a free place or the end.
  *
- * Protocol. There is one writer. Every change to a chain or to what a slot of it holds happens between two increments of the
+ * Protocol. There is one writer. Every change to a bucket's links or to what a slot of it holds happens between two increments of the
  * bucket's sequence, which is odd in between (a sequence lock, see Boehm, "Can seqlocks get along with programming language memory models?",
- * MSPC 2012). A slot that leaves a chain and enters another changes both sequences, so a reader that has been led astray sees it. A reader
+ * MSPC 2012). A slot that leaves a bucket and enters another changes both sequences, so a reader that has been led astray sees it. A reader
  *
  *   1. reads the bucket's sequence (acquire); odd or 0: again, after a few times ask the broker;
- *   2. walks the chain, no further than MAP_CHAIN_MAX links, every link checked; copies the slot it finds by relaxed loads;
+ *   2. looks at the places with the id's tag, then walks the chain, no further than MAP_CHAIN_MAX links, every link checked; copies the slot it finds by relaxed loads;
  *   3. fence (acquire), reads the sequence again; another value: from 1;
  *   4. reads `owner` and `state` of the header (acquire): a dead owner or a state other than MAP_LIVE: ask the broker.
  *
@@ -36,7 +38,7 @@
 #include <stdint.h>
 
 #define MAP_MAGIC UINT64_C(0x3170616d73736577)         /* "wessmap1" */
-#define MAP_LAYOUT 1u
+#define MAP_LAYOUT 2u
 #define MAP_HEADER_SIZE 4096u
 #define MAP_OWNER_DIED UINT32_C(0x40000000)             /* FUTEX_OWNER_DIED */
 #define MAP_OWNER_TID UINT32_C(0x3fffffff)              /* FUTEX_TID_MASK */
@@ -78,33 +80,48 @@ typedef struct MapHeader {
         _Atomic uint64_t n_sessions;
 } MapHeader;
 
+#define MAP_PLACES 11u
+
 typedef struct MapBucket {
         _Atomic uint32_t sequence;      /* even and at least 2 while at rest */
-        _Atomic uint32_t first;         /* cell + 1; 0: empty */
+        _Atomic uint32_t more;          /* the chain of those that found no place: cell + 1; 0: none */
+        _Atomic uint32_t links[MAP_PLACES];     /* cell + 1; 0: free */
+        _Atomic uint8_t tags[MAP_PLACES];       /* map_tag() of who has the place */
 } MapBucket;
 
 typedef struct MapSlot {
-        _Atomic uint64_t id[2];         /* the session's id, as two words of the machine */
         _Atomic uint64_t last_seen;     /* steady clock, µs; ahead of the record's */
-        _Atomic uint32_t next;          /* cell + 1; 0: end of the chain */
-        _Atomic uint32_t record_size;   /* 0: too large for the map, ask the broker */
+        _Atomic uint32_t next;          /* in the chain: cell + 1; 0: end */
+        _Atomic uint32_t record_size;   /* 0: too large for the map, ask the broker; then only MAP_STUB_SIZE bytes of the record are here */
         _Atomic uint64_t record[];      /* record_size bytes, padded with zeros to words */
 } MapSlot;
 
-#define MAP_SLOT_HEADER_SIZE 32u
-#define MAP_CELL_SIZE 64u               /* a cache line */
-#define MAP_RUN_MAX 32u                 /* cells; a longer record is left to the broker */
+#define MAP_SLOT_HEADER_SIZE 16u
+#define MAP_ID_WORD 2u                  /* record[2] and record[3] are the id */
+#define MAP_STUB_SIZE 32u
+#define MAP_CELL_SIZE 32u
+#define MAP_RUN_MIN 2u                  /* cells, so that wherever a link leads to there is an id */
+#define MAP_RUN_MAX 64u                 /* a longer record is left to the broker */
+#define MAP_BUCKET_FULL 8u              /* sessions to a bucket, on average, from which on a larger map is due; then 3 in 100 are in chains */
 #define MAP_CHAIN_MAX 64u               /* a reader that has gone further has been led astray, or is unlucky: it asks the broker */
 
 _Static_assert(sizeof(MapHeader) <= MAP_HEADER_SIZE, "the header has one page");
-_Static_assert(sizeof(MapBucket) == 8 && sizeof(MapSlot) == MAP_SLOT_HEADER_SIZE, "layout");
-_Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2, "readers take no lock");
+_Static_assert(sizeof(MapBucket) == 64 && sizeof(MapSlot) == MAP_SLOT_HEADER_SIZE, "layout");
+_Static_assert(MAP_SLOT_HEADER_SIZE + MAP_STUB_SIZE <= MAP_RUN_MIN * MAP_CELL_SIZE, "a stub has the least there is");
+_Static_assert(ATOMIC_CHAR_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2, "readers take no lock");
 
-/* The bucket of an id. Ids of one millisecond count up, in the last byte, which is the highest of a word here: a multiplication alone would leave it there
- * and put them all into one chain. */
-static inline uint32_t map_bucket(const uint64_t id[static 2], uint32_t n_buckets) {
+/* Ids of one millisecond count up, in the last byte, which is the highest of a word here: a multiplication alone would leave it there and put them all into
+ * one bucket. */
+static inline uint64_t map_hash(const uint64_t id[static 2]) {
         uint64_t x = id[0] ^ id[1];
 
-        x = (x ^ (x >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
-        return (uint32_t) (x >> 32) & (n_buckets - 1);
+        return (x ^ (x >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static inline uint32_t map_bucket(const uint64_t id[static 2], uint32_t n_buckets) {
+        return (uint32_t) (map_hash(id) >> 32) & (n_buckets - 1);
+}
+
+static inline uint8_t map_tag(const uint64_t id[static 2]) {
+        return (uint8_t) (map_hash(id) >> 24);
 }

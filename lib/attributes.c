@@ -100,9 +100,11 @@ static int write_change(websess *w, Change *c, uint64_t *version, bool *resent) 
 
 /* Take pending changes over into what the value says. */
 static int settle(websess_session *s, int write) {
+        websess_values *attributes = session_attributes(s);
+
         for (size_t i = 0; i < s->pending.n; i++) {
                 Attribute a = values_get(&s->pending, &s->pending.entries[i]);
-                int r = values_set(&s->attributes, &a);
+                int r = values_set(attributes, &a);
 
                 if (r != 0)
                         return r;
@@ -110,10 +112,10 @@ static int settle(websess_session *s, int write) {
         for (size_t i = 0; i < s->unset.n; i++) {
                 Attribute a = values_get(&s->unset, &s->unset.entries[i]);
 
-                values_remove(&s->attributes, a.key);
+                values_remove(attributes, a.key);
         }
-        for (size_t i = 0; write && i < s->attributes.n; i++)
-                s->attributes.entries[i].read = false;
+        for (size_t i = 0; write && i < attributes->n; i++)
+                attributes->entries[i].read = false;
         return 0;
 }
 
@@ -139,7 +141,7 @@ static int save(websess *w, websess_session *s) {
                 .token_size = s->token_size,
                 .set = &s->pending,
                 .unset = &s->unset,
-                .context = &s->attributes,
+                .context = session_attributes(s),
                 .write = w->write,
         };
         uint64_t version = 0;
@@ -157,10 +159,12 @@ static int save(websess *w, websess_session *s) {
 
 /* Is there an attribute that the save mode writes although nobody set it? */
 static bool has_reads(const websess *w, const websess_session *s) {
+        const websess_values *attributes = session_attributes(s);
+
         if (w->write == WEBSESS_WRITE_ALWAYS)
-                return s->attributes.n > 0;
-        for (size_t i = 0; w->write == WEBSESS_WRITE_ON_GET && i < s->attributes.n; i++)
-                if (s->attributes.entries[i].read)
+                return attributes->n > 0;
+        for (size_t i = 0; w->write == WEBSESS_WRITE_ON_GET && i < attributes->n; i++)
+                if (attributes->entries[i].read)
                         return true;
         return false;
 }
@@ -249,7 +253,7 @@ int websess_session_set_strings(websess *w, websess_session *s, const char *key,
 /* ---- reading, as WEBSESS_WRITE_ON_GET wants to know it ---- */
 
 static const websess_values *reading(websess_session *s, const char *key) {
-        Value *value = s ? values_find(&s->attributes, slice_of(key)) : NULL;
+        Value *value = s ? values_find(session_attributes(s), slice_of(key)) : NULL;
 
         if (value)
                 value->read = true;
@@ -294,17 +298,17 @@ static bool is_done(websess *w, const TokenText *token, const Change *c) {
                 return false;
         for (size_t i = 0; c->set && i < c->set->n; i++) {
                 Attribute a = values_get(c->set, &c->set->entries[i]);
-                const Value *value = values_find(&s->attributes, a.key);
+                const Value *value = values_find(session_attributes(s), a.key);
                 Attribute b;
 
                 if (!value)
                         return false;
-                b = values_get(&s->attributes, value);
+                b = values_get(session_attributes(s), value);
                 if (!attribute_equal(&a, &b))
                         return false;
         }
         for (size_t i = 0; i < c->n_unset_keys; i++)
-                if (values_find(&s->attributes, slice_of(c->unset_keys[i])))
+                if (values_find(session_attributes(s), slice_of(c->unset_keys[i])))
                         return false;
         return true;
 }

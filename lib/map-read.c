@@ -7,6 +7,9 @@
 
 #define TRIES 64u               /* a change takes some hundred nanoseconds, unless the broker lost its processor in the middle of it */
 
+#define CACHE_LINE 64u
+#define PREFETCHED 384u         /* of a slot: a usual session */
+
 /* What one try may come to besides a MapAnswer. */
 #define AGAIN (-1)
 
@@ -19,8 +22,8 @@ static bool text_valid(const MapText *t) {
 static bool layout_valid(const MapHeader *h, size_t size) {
         uint64_t buckets = (uint64_t) h->n_buckets * sizeof(MapBucket), cells = (uint64_t) h->n_cells * MAP_CELL_SIZE;
 
-        return h->magic == MAP_MAGIC && h->layout == MAP_LAYOUT && h->size == size && h->n_buckets > 0 && (h->n_buckets & (h->n_buckets - 1)) == 0 &&
-                h->buckets_offset % 8 == 0 && h->cells_offset % MAP_CELL_SIZE == 0 && h->buckets_offset >= MAP_HEADER_SIZE &&
+        return h->magic == MAP_MAGIC && h->layout == MAP_LAYOUT && h->size == size && h->n_buckets > 0 && h->n_cells >= MAP_RUN_MIN && (h->n_buckets & (h->n_buckets - 1)) == 0 &&
+                h->buckets_offset % sizeof(MapBucket) == 0 && h->cells_offset % MAP_CELL_SIZE == 0 && h->buckets_offset >= MAP_HEADER_SIZE &&
                 h->buckets_offset <= size && buckets <= size - h->buckets_offset && h->cells_offset >= h->buckets_offset + buckets &&
                 h->cells_offset <= size && cells <= size - h->cells_offset && h->roles_size <= MAP_ROLES_SIZE &&
                 text_valid(&h->service) && text_valid(&h->token_prefix) && text_valid(&h->admin_role);
@@ -67,25 +70,48 @@ static const MapSlot *slot_at(const MapView *v, uint32_t link) {
         return (const MapSlot *) (const void *) (v->cells + (size_t) (link - 1) * MAP_CELL_SIZE);
 }
 
-/* The slot of id in a chain; NULL at its end. *astray: the chain cannot be one. */
-static const MapSlot *walk(const MapView *v, const MapBucket *b, const uint64_t id[static 2], uint32_t *ret_room, bool *astray) {
-        uint32_t link = atomic_load_explicit(&b->first, memory_order_relaxed);
+/* Every link is held against this before it is followed. */
+static bool leads_out(const MapView *v, uint32_t link) {
+        return link > v->n_cells - (MAP_RUN_MIN - 1);
+}
 
-        for (unsigned n = 0; link != 0; n++) {
-                const MapSlot *s;
+static bool is_slot_of(const MapSlot *s, const uint64_t id[static 2]) {
+        return atomic_load_explicit(&s->record[MAP_ID_WORD], memory_order_relaxed) == id[0] &&
+                atomic_load_explicit(&s->record[MAP_ID_WORD + 1], memory_order_relaxed) == id[1];
+}
 
-                *astray = n == MAP_CHAIN_MAX || link > v->n_cells;
+/* The first link with the tag, from place *at on, which moves behind it; 0: none. */
+static uint32_t next_tagged(const MapBucket *b, uint8_t tag, unsigned *at) {
+        uint32_t link = 0;
+
+        for (; link == 0 && *at < MAP_PLACES; ++*at)
+                if (atomic_load_explicit(&b->tags[*at], memory_order_relaxed) == tag)
+                        link = atomic_load_explicit(&b->links[*at], memory_order_relaxed);
+        return link;
+}
+
+/* The link to the slot of the key's id; 0: there is none. *astray: what was followed cannot be links. */
+static uint32_t find(const MapView *v, const MapKey *k, bool *astray) {
+        uint32_t link;
+        unsigned n;
+
+        for (n = 0; (link = next_tagged(k->bucket, k->tag, &n)) != 0; ) {
+                *astray = leads_out(v, link);
                 if (*astray)
-                        return NULL;
-                s = slot_at(v, link);
-                if (atomic_load_explicit(&s->id[0], memory_order_relaxed) == id[0] &&
-                    atomic_load_explicit(&s->id[1], memory_order_relaxed) == id[1]) {
-                        *ret_room = v->n_cells - (link - 1);
-                        return s;
-                }
-                link = atomic_load_explicit(&s->next, memory_order_relaxed);
+                        return 0;
+                if (is_slot_of(slot_at(v, link), k->id))
+                        return link;
         }
-        return NULL;
+        link = atomic_load_explicit(&k->bucket->more, memory_order_relaxed);
+        for (n = 0; link != 0; n++) {
+                *astray = n == MAP_CHAIN_MAX || leads_out(v, link);
+                if (*astray)
+                        return 0;
+                if (is_slot_of(slot_at(v, link), k->id))
+                        return link;
+                link = atomic_load_explicit(&slot_at(v, link)->next, memory_order_relaxed);
+        }
+        return 0;
 }
 
 /* room: how many cells there are from the slot's first to the end of the map. */
@@ -103,23 +129,22 @@ static bool copy_slot(const MapSlot *s, uint32_t room, MapCopy *out) {
         return true;
 }
 
-static int try_once(const MapView *v, const MapBucket *b, const uint64_t id[static 2], MapCopy *out) {
-        uint32_t sequence = atomic_load_explicit(&b->sequence, memory_order_acquire), room = 0;
+static int try_once(const MapView *v, const MapKey *k, MapCopy *out) {
+        uint32_t sequence = atomic_load_explicit(&k->bucket->sequence, memory_order_acquire), link;
         bool astray = false, copied = false;
-        const MapSlot *s;
 
         if (sequence == 0)
                 return MAP_ASK;
         if (sequence & 1)
                 return AGAIN;
-        s = walk(v, b, id, &room, &astray);
-        if (s)
-                copied = copy_slot(s, room, out);
+        link = find(v, k, &astray);
+        if (link)
+                copied = copy_slot(slot_at(v, link), v->n_cells - (link - 1), out);
 
         atomic_thread_fence(memory_order_acquire);
-        if (atomic_load_explicit(&b->sequence, memory_order_relaxed) != sequence)
+        if (atomic_load_explicit(&k->bucket->sequence, memory_order_relaxed) != sequence)
                 return AGAIN;
-        if (s)
+        if (link)
                 return copied && out->size > 0 ? MAP_FOUND : MAP_ASK;
         if (astray || (atomic_load_explicit(&v->header->flags, memory_order_acquire) & MAP_INCOMPLETE))
                 return MAP_ASK;
@@ -143,39 +168,34 @@ MapAnswer map_check(const MapView *v) {
         return MAP_FOUND;
 }
 
-static void words_of(const Ident *id, uint64_t out[static 2]) {
-        memcpy(out, id->bytes, IDENT_SIZE);
+void map_seek(const MapView *v, const Ident *id, MapKey *out) {
+        memcpy(out->id, id->bytes, IDENT_SIZE);
+        out->bucket = &v->buckets[map_bucket(out->id, v->n_buckets)];
+        out->tag = map_tag(out->id);
+        __builtin_prefetch(out->bucket);
 }
 
-MapAnswer map_read(const MapView *v, const Ident *id, MapCopy *out) {
-        const MapBucket *b;
-        uint64_t words[2];
+void map_prefetch(const MapView *v, const MapKey *k) {
+        unsigned at = 0;
+        uint32_t link = next_tagged(k->bucket, k->tag, &at);
+
+        if (link == 0 || leads_out(v, link))
+                return;
+        for (size_t i = 0; i < PREFETCHED; i += CACHE_LINE)
+                __builtin_prefetch((const char *) slot_at(v, link) + i);
+}
+
+MapAnswer map_read(const MapView *v, const MapKey *k, MapCopy *out) {
         int r = AGAIN;
 
-        words_of(id, words);
-        b = &v->buckets[map_bucket(words, v->n_buckets)];
         for (unsigned i = 0; i < TRIES && r == AGAIN; i++) {
                 if (i > 0)
                         pause_a_little();
-                r = try_once(v, b, words, out);
+                r = try_once(v, k, out);
         }
 
         /* Last of all: only what was seen before a moment at which the broker lived and meant this map is worth anything. */
         if (map_check(v) == MAP_GONE)
                 return MAP_GONE;
         return r == AGAIN ? MAP_ASK : (MapAnswer) r;
-}
-
-void map_prefetch(const MapView *v, const Ident *id) {
-        const MapBucket *b;
-        uint64_t words[2];
-        uint32_t link;
-
-        words_of(id, words);
-        b = &v->buckets[map_bucket(words, v->n_buckets)];
-        link = atomic_load_explicit(&b->first, memory_order_relaxed);
-        if (link == 0 || link > v->n_cells)
-                return;
-        for (size_t i = 0; i < 4; i++)
-                __builtin_prefetch((const char *) slot_at(v, link) + i * MAP_CELL_SIZE);
 }

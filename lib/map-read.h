@@ -44,13 +44,21 @@ typedef enum MapAnswer {
         MAP_GONE,               /* the same, and this map will never tell again: superseded, or its broker is dead */
 } MapAnswer;
 
-MapAnswer map_read(const MapView *v, const Ident *id, MapCopy *out);
+/* Where an id is looked for in a map. */
+typedef struct MapKey {
+        uint64_t id[2];
+        const MapBucket *bucket;
+        uint8_t tag;
+} MapKey;
+
+/* The way to a session, in steps: memory takes long to come, and a reader has something else to do meanwhile. map_seek() asks for the bucket, map_prefetch(),
+ * which may be left out, waits for that and asks for the slot, and map_read() waits for that. */
+void map_seek(const MapView *v, const Ident *id, MapKey *out);
+void map_prefetch(const MapView *v, const MapKey *k);
+MapAnswer map_read(const MapView *v, const MapKey *k, MapCopy *out);
 
 /* Is the map in force, and its broker alive? For what is answered without looking into a bucket. */
 MapAnswer map_check(const MapView *v);
-
-/* Bring the first lines of where id would be into the cache, while there is something else to do. */
-void map_prefetch(const MapView *v, const Ident *id);
 
 bool map_knows_role(const MapView *v, Slice role);
 VerdictPolicy map_policy(const MapView *v);

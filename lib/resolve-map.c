@@ -20,20 +20,31 @@ static bool roles_known(const MapView *v, const Need *need) {
         return true;
 }
 
+static void read_clock(LookUp *l) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_BOOTTIME, &ts);
+        l->boottime = (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+        l->now = l->boottime + l->view->clock_offset;
+}
+
 static int no_session(void) {
         return error_set(FAULT_NO_SESSION, "%s", fault_text(FAULT_NO_SESSION));
 }
 
-/* The session of the token as it is in the map: 0, FAULT_NO_SESSION or RESOLVE_ASK. */
-static int find(const LookUp *l, const Token *token, Record *ret) {
+/* The session of the token as it is in the map: 0, FAULT_NO_SESSION or RESOLVE_ASK. In an order that never waits for memory while there is something to do. */
+static int find(LookUp *l, const Token *token, Record *ret) {
         MapCopy *copy = &l->session->copy;
         uint8_t hash[DIGEST_SIZE];
+        MapKey key;
 
-        /* While the hash is made the memory is on its way. */
-        map_prefetch(l->view, &token->id);
+        map_seek(l->view, &token->id, &key);
+        read_clock(l);
+        websess_session_clear(l->session);
+        map_prefetch(l->view, &key);
         if (token_secret_hash(token->secret, hash) < 0)
                 return RESOLVE_ASK;
-        switch (map_read(l->view, &token->id, copy)) {
+        switch (map_read(l->view, &key, copy)) {
         case MAP_FOUND:
                 break;
         case MAP_MISS:
@@ -73,11 +84,10 @@ static int judge(const LookUp *l, Record *r) {
         if (k != 0)
                 return error_fault(&f);
         touch(l, r);
-        websess_session_clear(l->session);
         return session_fill(l->session, r, l->now, l->boottime);
 }
 
-static int look_up(const LookUp *l, Slice text) {
+static int look_up(LookUp *l, Slice text) {
         const MapText *prefix = &l->view->token_prefix;
         Token token;
         Record r;
@@ -102,14 +112,10 @@ static int look_up(const LookUp *l, Slice text) {
 
 int resolve_by_map(websess *w, Slice text, const Need *need, websess_session *s) {
         LookUp l = { .handle = w, .view = map_handle_view(&w->map), .need = need, .session = s };
-        struct timespec ts;
         int r;
 
         if (!l.view || !roles_known(l.view, need))
                 return RESOLVE_ASK;
-        (void) clock_gettime(CLOCK_BOOTTIME, &ts);
-        l.boottime = (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-        l.now = l.boottime + l.view->clock_offset;
         r = look_up(&l, text);
         touch_flush(w, l.now);
         return r;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A record out of the map into a session value: the same fields as the broker's dictionary would fill (session-read.c). Touches only the value. */
 #include <errno.h>
-#include <string.h>
 
 #include "session.h"
 
@@ -41,11 +40,23 @@ static int add_texts(websess_session *s, const Record *r) {
         return 0;
 }
 
+websess_values *session_attributes(const websess_session *s) {
+        websess_session *filled = (websess_session *) s;
+
+        if (s->unread.size > 0) {
+                values_fill(&filled->attributes, &(Record) { .encoded_attributes = s->unread, .n_attributes = s->n_unread });
+                filled->unread = (Slice) {};
+        }
+        return &filled->attributes;
+}
+
 int session_fill(websess_session *s, const Record *r, uint64_t now, uint64_t boottime) {
-        if (add_texts(s, r) < 0 || values_fill(&s->attributes, r) < 0) {
+        if (add_texts(s, r) < 0 || values_reserve(&s->attributes, r) < 0) {
                 websess_session_clear(s);
                 return error_memory();
         }
+        s->unread = r->encoded_attributes;
+        s->n_unread = r->n_attributes;
         s->uid = r->uid;
         s->creator_uid = r->creator_uid;
         s->level = r->level;

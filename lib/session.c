@@ -39,6 +39,7 @@ void websess_session_clear(websess_session *s) {
         s->uid = s->creator_uid = RECORD_NO_UID;
         s->level = 0;
         s->created = s->last_seen = s->expires = s->idle_usec = s->lifetime_end = s->auth_time = s->version = 0;
+        s->unread = (Slice) {};
         websess_values_clear(&s->attributes);
         websess_values_clear(&s->pending);
         websess_values_clear(&s->unset);
@@ -191,5 +192,5 @@ const char *websess_session_set_cookie(const websess_session *s) {
 }
 
 const websess_values *websess_session_attributes(const websess_session *s) {
-        return s && s->loaded ? &s->attributes : NULL;
+        return s && s->loaded ? session_attributes(s) : NULL;
 }

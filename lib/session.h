@@ -31,7 +31,9 @@ struct websess_session {
         /* When it was read, by two clocks: the session's age is told without trusting the wall clock afterwards. */
         uint64_t loaded_realtime, loaded_boottime;
 
-        struct websess_values attributes;
+        struct websess_values attributes;       /* session_attributes() */
+        Slice unread;                   /* … and those of a record that nobody has asked for yet, encoded */
+        size_t n_unread;
         struct websess_values pending;  /* set, not yet written */
         struct websess_values unset;    /* keys taken away, not yet written */
 
@@ -50,8 +52,12 @@ int session_read(websess_session *s, sd_bus_message *m);
 /* The same out of bytes. Sets no error text: what cannot be read like this is read by sd-bus. */
 int session_read_bytes(websess_session *s, Unmarshal *u);
 
-/* The same from a decoded record. Now by the steady clock and by the boot clock. 0 or -ENOMEM. */
+/* The same from a decoded record, whose attributes are left where they are until somebody asks for them. Now by the steady clock and by the boot
+ * clock. 0 or -ENOMEM. */
 int session_fill(websess_session *s, const Record *r, uint64_t now, uint64_t boottime);
+
+/* The value's attributes, read by now. A value is one thread's: that they are read late changes nothing that anybody sees. */
+websess_values *session_attributes(const websess_session *s);
 
 /* Remember the token that the session was found by, or that was made for it. size is at most TOKEN_MAX. */
 void session_keep_token(websess_session *s, const char *token, size_t size, bool is_new);

@@ -168,15 +168,16 @@ static int store(websess_values *v, const Attribute *a) {
         return compact(v);
 }
 
+int values_reserve(websess_values *v, const Record *r) {
+        return reserve_entries(v, r->n_attributes) < 0 || arena_reserve(&v->arena, r->encoded_attributes.size + 1) < 0 ? -ENOMEM : 0;
+}
+
 /* Keys and values of a record stand together: one copy takes them all, and NULs go where a type or the next key's length was. */
-int values_fill(websess_values *v, const Record *r) {
+void values_fill(websess_values *v, const Record *r) {
         Slice block = r->encoded_attributes;
-        size_t at = 0, base;
+        size_t at = 0, base = arena_put(&v->arena, block.data, block.size);
         Attribute a;
 
-        if (reserve_entries(v, v->n + r->n_attributes) < 0 || arena_reserve(&v->arena, block.size + 1) < 0)
-                return -ENOMEM;
-        base = arena_put(&v->arena, block.data, block.size);
         while (record_next_attribute(r, &at, &a)) {
                 Value *value = &v->entries[v->n++];
 
@@ -186,7 +187,6 @@ int values_fill(websess_values *v, const Record *r) {
                 if (has_bytes(a.type))
                         v->arena.data[value->bytes.offset + value->bytes.size] = '\0';
         }
-        return 0;
 }
 
 int values_set(websess_values *v, const Attribute *a) {

@@ -42,8 +42,9 @@ Value *values_find(const websess_values *v, Slice key);
 /* Copy one in, over one of the same key. Checks it first: 0, FAULT_INVALID_ARGUMENT or -ENOMEM, with the error text
  * set. */
 int values_set(websess_values *v, const Attribute *a);
-/* Copy in all of a decoded record. Its keys are not there yet. 0 or -ENOMEM. */
-int values_fill(websess_values *v, const Record *r);
+/* Copy in all of a decoded record, where there are none yet; room for them was made before. 0 or -ENOMEM. */
+int values_reserve(websess_values *v, const Record *r);
+void values_fill(websess_values *v, const Record *r);
 void values_remove(websess_values *v, Slice key);
 
 /* The value as an Attribute, which points into v. */

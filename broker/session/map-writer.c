@@ -2,7 +2,7 @@
 /*
  * Writing a map. Owns the memory, its descriptor, and the lists of free runs (which are not in the map: readers have no use for them).
  *
- * Every store that a reader may race with is atomic. A chain or what a slot of it holds is changed between open_bucket() and
+ * Every store that a reader may race with is atomic. A bucket's links and what its slots hold are changed between open_bucket() and
  * close_bucket() only.
  */
 #include "map-writer.h"
@@ -47,8 +47,11 @@ static MapSlot *slot(const Map *m, uint32_t cell) {
         return (MapSlot *) (void *) (m->cells + (size_t) (cell - 1) * MAP_CELL_SIZE);
 }
 
+/* Of a stub, which has no record, too. */
 static uint32_t cells_for(size_t record_size) {
-        return (uint32_t) ((MAP_SLOT_HEADER_SIZE + record_size + MAP_CELL_SIZE - 1) / MAP_CELL_SIZE);
+        size_t size = record_size > MAP_STUB_SIZE ? record_size : MAP_STUB_SIZE;
+
+        return (uint32_t) ((MAP_SLOT_HEADER_SIZE + size + MAP_CELL_SIZE - 1) / MAP_CELL_SIZE);
 }
 
 /* How many cells a slot has follows from its record, so it need not be kept. */
@@ -231,15 +234,17 @@ static void give_cells(Map *m, uint32_t cell, uint32_t n) {
 
 /* ---- buckets ---- */
 
-static void id_words(const Ident *id, uint64_t out[static 2]) {
-        memcpy(out, id->bytes, IDENT_SIZE);
+_Static_assert(RECORD_ID_AT == MAP_ID_WORD * sizeof(uint64_t) && RECORD_ID_AT + IDENT_SIZE <= MAP_STUB_SIZE, "a slot is told by its record's id");
+
+static MapBucket *bucket_of(const Map *m, const uint64_t id[static 2]) {
+        return &m->buckets[map_bucket(id, m->n_buckets)];
 }
 
-static MapBucket *bucket_of(const Map *m, const Ident *id) {
-        uint64_t words[2];
+static MapBucket *bucket_at(const Map *m, uint32_t cell) {
+        const MapSlot *s = slot(m, cell);
 
-        id_words(id, words);
-        return &m->buckets[map_bucket(words, m->n_buckets)];
+        return bucket_of(m, (uint64_t[]) { atomic_load_explicit(&s->record[MAP_ID_WORD], memory_order_relaxed),
+                                           atomic_load_explicit(&s->record[MAP_ID_WORD + 1], memory_order_relaxed) });
 }
 
 static void open_bucket(MapBucket *b) {
@@ -256,17 +261,16 @@ static void close_bucket(MapBucket *b) {
         atomic_store_explicit(&b->sequence, n ? n : 2, memory_order_release);
 }
 
-static void write_slot(MapSlot *s, const Ident *id, const void *record, size_t size, uint64_t last_seen) {
+/* size: 0 for a stub. */
+static void write_slot(MapSlot *s, const void *record, size_t size, uint64_t last_seen) {
+        size_t written = size ? size : MAP_STUB_SIZE;
         const uint8_t *bytes = record;
-        uint64_t words[2], word;
+        uint64_t word;
 
-        id_words(id, words);
-        atomic_store_explicit(&s->id[0], words[0], memory_order_relaxed);
-        atomic_store_explicit(&s->id[1], words[1], memory_order_relaxed);
         atomic_store_explicit(&s->last_seen, last_seen, memory_order_relaxed);
         atomic_store_explicit(&s->record_size, (uint32_t) size, memory_order_relaxed);
-        for (size_t i = 0; i < size; i += sizeof(word)) {
-                size_t n = size - i < sizeof(word) ? size - i : sizeof(word);
+        for (size_t i = 0; i < written; i += sizeof(word)) {
+                size_t n = written - i < sizeof(word) ? written - i : sizeof(word);
 
                 word = 0;
                 memcpy(&word, bytes + i, n);
@@ -274,10 +278,23 @@ static void write_slot(MapSlot *s, const Ident *id, const void *record, size_t s
         }
 }
 
-/* The link that leads to cell in its chain. */
-static _Atomic uint32_t *find_link(const Map *m, MapBucket *b, uint32_t cell) {
-        _Atomic uint32_t *link = &b->first;
+/* A free place, from now on with this tag; where there is none, the head of the chain. */
+static _Atomic uint32_t *take_link(MapBucket *b, uint8_t tag) {
+        for (size_t i = 0; i < MAP_PLACES; i++)
+                if (atomic_load_explicit(&b->links[i], memory_order_relaxed) == 0) {
+                        atomic_store_explicit(&b->tags[i], tag, memory_order_relaxed);
+                        return &b->links[i];
+                }
+        return &b->more;
+}
 
+/* The link that leads to cell. */
+static _Atomic uint32_t *find_link(const Map *m, MapBucket *b, uint32_t cell) {
+        _Atomic uint32_t *link = &b->more;
+
+        for (size_t i = 0; i < MAP_PLACES; i++)
+                if (atomic_load_explicit(&b->links[i], memory_order_relaxed) == cell)
+                        return &b->links[i];
         while (atomic_load_explicit(link, memory_order_relaxed) != cell)
                 link = &slot(m, atomic_load_explicit(link, memory_order_relaxed))->next;
         return link;
@@ -288,24 +305,31 @@ static void count(Map *m, int change) {
                               memory_order_relaxed);
 }
 
-static uint32_t put_new(Map *m, MapBucket *b, const Ident *id, const void *record, size_t size, uint64_t last_seen) {
+static uint32_t put_new(Map *m, const void *record, size_t size, uint64_t last_seen) {
         uint32_t cell = take_cells(m, cells_for(size));
+        _Atomic uint32_t *link;
+        uint64_t id[2];
+        MapBucket *b;
 
         if (cell == 0)
                 return 0;
+        memcpy(id, (const uint8_t *) record + RECORD_ID_AT, sizeof(id));
+        b = bucket_of(m, id);
 
-        /* The cells may have been another slot, on which a reader of another chain still stands: it finds its own sequence changed. */
+        /* The cells may have been another slot, on which a reader of another bucket still stands: it finds its own sequence changed. */
         open_bucket(b);
-        write_slot(slot(m, cell), id, record, size, last_seen);
-        atomic_store_explicit(&slot(m, cell)->next, atomic_load_explicit(&b->first, memory_order_relaxed), memory_order_relaxed);
-        atomic_store_explicit(&b->first, cell, memory_order_relaxed);
+        write_slot(slot(m, cell), record, size, last_seen);
+        link = take_link(b, map_tag(id));
+        atomic_store_explicit(&slot(m, cell)->next, atomic_load_explicit(link, memory_order_relaxed), memory_order_relaxed);
+        atomic_store_explicit(link, cell, memory_order_relaxed);
         close_bucket(b);
         count(m, 1);
         return cell;
 }
 
-static uint32_t put_again(Map *m, MapBucket *b, const Ident *id, const void *record, size_t size, uint64_t last_seen, uint32_t cell) {
+static uint32_t put_again(Map *m, const void *record, size_t size, uint64_t last_seen, uint32_t cell) {
         uint32_t had = run_length(slot(m, cell)), wants = cells_for(size), new = cell;
+        MapBucket *b = bucket_at(m, cell);
         _Atomic uint32_t *link;
 
         if (wants != had) {
@@ -315,7 +339,7 @@ static uint32_t put_again(Map *m, MapBucket *b, const Ident *id, const void *rec
         }
 
         open_bucket(b);
-        write_slot(slot(m, new), id, record, size, last_seen);
+        write_slot(slot(m, new), record, size, last_seen);
         if (new != cell) {
                 link = find_link(m, b, cell);
                 atomic_store_explicit(&slot(m, new)->next, atomic_load_explicit(&slot(m, cell)->next, memory_order_relaxed), memory_order_relaxed);
@@ -327,13 +351,12 @@ static uint32_t put_again(Map *m, MapBucket *b, const Ident *id, const void *rec
         return new;
 }
 
-int map_put(Map *m, const Ident *id, const void *record, size_t size, uint64_t last_seen, uint32_t *cell, const uint8_t **ret) {
+int map_put(Map *m, const void *record, size_t size, uint64_t last_seen, uint32_t *cell, const uint8_t **ret) {
         bool stub = cells_for(size) > MAP_RUN_MAX;
-        MapBucket *b = bucket_of(m, id);
         size_t kept = stub ? 0 : size;
         uint32_t c;
 
-        c = *cell ? put_again(m, b, id, record, kept, last_seen, *cell) : put_new(m, b, id, record, kept, last_seen);
+        c = *cell ? put_again(m, record, kept, last_seen, *cell) : put_new(m, record, kept, last_seen);
         if (c == 0)
                 return -ENOSPC;
         *cell = c;
@@ -341,8 +364,8 @@ int map_put(Map *m, const Ident *id, const void *record, size_t size, uint64_t l
         return 0;
 }
 
-void map_unlink(Map *m, const Ident *id, uint32_t cell) {
-        MapBucket *b = bucket_of(m, id);
+void map_unlink(Map *m, uint32_t cell) {
+        MapBucket *b = bucket_at(m, cell);
         _Atomic uint32_t *link = find_link(m, b, cell);
 
         open_bucket(b);
@@ -386,5 +409,5 @@ uint32_t map_n_buckets(const Map *m) {
 }
 
 bool map_is_crowded(const Map *m) {
-        return map_sessions(m) > m->n_buckets;
+        return map_sessions(m) > (uint64_t) m->n_buckets * MAP_BUCKET_FULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One map (websess-map.h), written: the memory, runs of cells, chains of buckets, sequences. Knows records as bytes and sessions not at all.
+ * One map (websess-map.h), written: the memory, runs of cells, buckets, sequences. Knows of records where their ids are, and of sessions nothing.
  * One writer; readers are everywhere.
  */
 #pragma once
@@ -23,7 +23,7 @@ typedef struct MapFacts {
         char roles[MAP_ROLES_SIZE];
 } MapFacts;
 
-/* Room for about n_buckets sessions and for n_cells cells, of which only those in use cost memory. Sealed against growing, shrinking and
+/* Room for about MAP_BUCKET_FULL sessions a bucket and for n_cells cells, of which only those in use cost memory. Sealed against growing, shrinking and
  * further seals, mode 0400. It is not ready for readers before map_publish(). */
 typedef struct MapSize {
         uint32_t n_buckets, n_cells;
@@ -42,9 +42,9 @@ int map_open(const Map *m);             /* a new descriptor, read-only for good 
 
 /* Put a record into the map. *cell is where it lies: 0 for a new session. *ret: the record's place in the map, which is then where the broker reads it too; NULL
  * for a record larger than a run, which got a stub that says "ask the broker". 0, or -ENOSPC: nothing was changed, so an older record of the session is still there. */
-int map_put(Map *m, const Ident *id, const void *record, size_t size, uint64_t last_seen, uint32_t *cell, const uint8_t **ret);
-/* Take it out of its chain: no reader finds it any more. Its bytes stay as they are until map_release(). */
-void map_unlink(Map *m, const Ident *id, uint32_t cell);
+int map_put(Map *m, const void *record, size_t size, uint64_t last_seen, uint32_t *cell, const uint8_t **ret);
+/* Take it out of its bucket: no reader finds it any more. Its bytes stay as they are until map_release(). */
+void map_unlink(Map *m, uint32_t cell);
 void map_release(Map *m, uint32_t cell);        /* of an unlinked one: its cells may be used again */
 bool map_contains(const Map *m, const void *p); /* does p point into its cells? */
 void map_touch(Map *m, uint32_t cell, uint64_t last_seen);
@@ -53,5 +53,5 @@ uint64_t map_used_bytes(const Map *m);
 uint64_t map_live_cells(const Map *m);
 uint64_t map_generation(const Map *m);
 uint64_t map_sessions(const Map *m);
-bool map_is_crowded(const Map *m);      /* more sessions than buckets: a larger one would be faster */
+bool map_is_crowded(const Map *m);      /* too many sessions to a bucket: a larger map would be faster */
 uint32_t map_n_buckets(const Map *m);

@@ -11,9 +11,9 @@
 #include "cleanup.h"
 #include "span.h"
 
-#define BUCKETS_FIRST 1024u
-#define BUCKETS_MAX (1u << 25)
-#define CELLS_PER_BUCKET 8u             /* at first; what is not used costs no memory */
+#define BUCKETS_FIRST 128u
+#define BUCKETS_MAX (1u << 22)
+#define CELLS_PER_BUCKET (MAP_BUCKET_FULL * 16u)        /* at first; what is not used costs no memory */
 #define GRACE_USEC USEC_PER_SEC         /* readers under way find the old map whole; those that slept longer find sequence 0, and ask */
 
 typedef struct Old {
@@ -113,7 +113,7 @@ static void move_in(Space *sp, Session *s) {
 
         s->cell = 0;
         if (sp->map)
-                (void) map_put(sp->map, &s->id, data, s->size, s->last_seen, &s->cell, &p);
+                (void) map_put(sp->map, data, s->size, s->last_seen, &s->cell, &p);
         if (p) {
                 if (s->on_heap)
                         free((void *) (uintptr_t) data);
@@ -231,17 +231,17 @@ Space *space_free(Space *sp) {
 static const uint8_t *put(Space *sp, Session *s, const uint8_t *data, size_t size) {
         const uint8_t *p = NULL;
 
-        if (map_put(sp->map, &s->id, data, size, s->last_seen, &s->cell, &p) == 0)
+        if (map_put(sp->map, data, size, s->last_seen, &s->cell, &p) == 0)
                 return p;
         if (may_grow(sp)) {
                 grow(sp);
-                if (!sp->map || map_put(sp->map, &s->id, data, size, s->last_seen, &s->cell, &p) == 0)
+                if (!sp->map || map_put(sp->map, data, size, s->last_seen, &s->cell, &p) == 0)
                         return p;
         }
         /* What the map still says of this session is out of date. The flag comes first: to a reader the session must not be missing for a moment. */
         set_incomplete(sp);
         if (s->cell) {
-                map_unlink(sp->map, &s->id, s->cell);
+                map_unlink(sp->map, s->cell);
                 map_release(sp->map, s->cell);
                 s->cell = 0;
         }
@@ -269,7 +269,7 @@ void space_put(Space *sp, Session *s, uint8_t *data, size_t size) {
 void space_hide(Space *sp, Session *s) {
         if (!s->cell)
                 return;
-        map_unlink(sp->map, &s->id, s->cell);
+        map_unlink(sp->map, s->cell);
         if (s->on_heap) {
                 map_release(sp->map, s->cell);
                 s->cell = 0;

@@ -13,7 +13,7 @@ enum {
         AT_FORMAT_END = 10,
         AT_FLAGS = 10,
         AT_SIZE = 12,
-        AT_ID = 16,
+        AT_ID = RECORD_ID_AT,
         AT_SECRET_HASH = 32,
         AT_VERSION = 64,
         AT_CREATED_REALTIME = 72,

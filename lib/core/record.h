@@ -48,6 +48,7 @@
 
 #define RECORD_FORMAT 1u
 #define RECORD_FIXED_SIZE 176u
+#define RECORD_ID_AT 16u                     /* where the id lies */
 #define RECORD_MAX (32u * 1024u)
 #define RECORD_NO_UID UINT32_C(4294967295)
 #define RECORD_TAG_SIZE 16u

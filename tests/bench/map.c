@@ -63,7 +63,7 @@ static void put_session(Bench *b, uint64_t i, uint64_t now) {
         r.id = token.id;
         size = record_size(&r);
         if (size == 0 || size > sizeof(data) || record_encode(&r, data, size) < 0 ||
-            map_put(b->map, &r.id, data, size, now, &cell, &p) < 0)
+            map_put(b->map, data, size, now, &cell, &p) < 0)
                 errx(1, "cannot put session %llu into the map", (unsigned long long) i);
         token_format(&token, "", b->tokens[i]);
         if (i == 0)
@@ -71,17 +71,17 @@ static void put_session(Bench *b, uint64_t i, uint64_t now) {
 }
 
 static void fill(Bench *b) {
-        uint32_t buckets = 1024;
+        uint32_t buckets = 128;
         struct stat st;
         MapFacts facts = { .touch_usec = UINT64_C(1800000000), .clock_offset = UINT64_C(1000000000000), .service = slice_of("bench") };
         uint64_t now = now_ns(CLOCK_BOOTTIME) / 1000 + facts.clock_offset;
 
-        while (buckets < b->n)
+        while ((uint64_t) buckets * MAP_BUCKET_FULL < b->n)
                 buckets *= 2;
         if (stat("/proc/self/ns/time", &st) == 0)
                 facts.time_namespace = st.st_ino;
         if (lifeline_new(&b->lifeline, offsetof(MapHeader, owner)) < 0 ||
-            map_new(&b->map, b->lifeline, &facts, 1, &(MapSize) { .n_buckets = buckets, .n_cells = (uint32_t) (b->n * 8 + 64) }) < 0)
+            map_new(&b->map, b->lifeline, &facts, 1, &(MapSize) { .n_buckets = buckets, .n_cells = (uint32_t) (b->n * 16 + 64) }) < 0)
                 errx(1, "cannot make a map");
         b->tokens = allocate(b->n, sizeof(*b->tokens));
         for (uint64_t i = 0; i < b->n; i++)

@@ -49,7 +49,7 @@ static void put_session(Map *map, unsigned n) {
         CHECK(token_secret_hash(t.secret, r.secret_hash) == 0);
         size = record_size(&r);
         CHECK(size > 0 && size <= sizeof(record) && record_encode(&r, record, size) == 0);
-        CHECK(map_put(map, &t.id, record, size, 1, &cell, &where) == 0);
+        CHECK(map_put(map, record, size, 1, &cell, &where) == 0);
 }
 
 static void copy_map(const Map *map) {

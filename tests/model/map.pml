@@ -4,7 +4,8 @@
  * back, and may die between any two stores; and a reader of that one map. Checked by spin(1) over every interleaving.
  *
  * Two sessions, each in the chain of a bucket of its own, share three cells, so that a cell that leaves one chain turns up in the other under a
- * reader's feet. A session's state has a version that counts up; a record holds it twice, as two words. `begun` is the version the broker is about to
+ * reader's feet. A place of a bucket is a chain of one; its tag is written and read between the same two looks at the sequence as its link, and with it
+ * stands for one word here. A session's state has a version that counts up; a record holds it twice, as two words. `begun` is the version the broker is about to
  * show, `acked` the last one it acknowledged. What a look-up may return: a version that was in force at some moment between its start and its
  * end. After the map was superseded, or its broker died, versions go on elsewhere (`elsewhere`), and this map stays as it is.
  *

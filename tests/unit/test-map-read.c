@@ -16,6 +16,7 @@
 
 #define BUCKETS 4u
 #define CELLS 64u
+#define LAST (CELLS - 1)        /* of two cells, the fewest that a slot has */
 #define SIZE (MAP_HEADER_SIZE * 2 + CELLS * MAP_CELL_SIZE)
 
 typedef struct Fixture {
@@ -57,7 +58,11 @@ static int tear_down(void **state) {
 }
 
 static MapAnswer read_all_zero_id(Fixture *f, MapCopy *copy) {
-        return map_read(&f->view, &(Ident) {}, copy);
+        MapKey key;
+
+        map_seek(&f->view, &(Ident) {}, &key);
+        map_prefetch(&f->view, &key);
+        return map_read(&f->view, &key, copy);
 }
 
 static void test_a_header_that_does_not_fit_is_no_map(void **state) {
@@ -79,10 +84,12 @@ static void test_a_header_that_does_not_fit_is_no_map(void **state) {
         BAD(n_buckets, 1u << 31);
         BAD(n_cells, CELLS + 1);
         BAD(n_cells, UINT32_MAX);
+        BAD(n_cells, 1);
         BAD(buckets_offset, 0);
-        BAD(buckets_offset, UINT64_MAX - 7);
+        BAD(buckets_offset, MAP_HEADER_SIZE + 8);
+        BAD(buckets_offset, UINT64_MAX - 63);
         BAD(cells_offset, MAP_HEADER_SIZE);
-        BAD(cells_offset, UINT64_MAX - 63);
+        BAD(cells_offset, UINT64_MAX - 31);
         BAD(roles_size, MAP_ROLES_SIZE + 1);
         BAD(service.size, MAP_TEXT_MAX + 1);
         BAD(token_prefix.size, UINT32_MAX);
@@ -135,28 +142,55 @@ static void test_L07_what_is_in_the_memory_leads_nowhere(void **state) {
         MapCopy copy;
 
         for (size_t i = 0; i < BUCKETS; i++)
-                f->buckets[i].first = 1;
+                f->buckets[i].more = 1;
         /* A circle of others' slots */
-        cell(f, 1)->id[0] = 7;
+        cell(f, 1)->record[MAP_ID_WORD] = 7;
         cell(f, 1)->next = 1;
+        assert_int_equal(read_all_zero_id(f, &copy), MAP_ASK);
+        cell(f, 1)->next = CELLS;
         assert_int_equal(read_all_zero_id(f, &copy), MAP_ASK);
         cell(f, 1)->next = CELLS + 1;
         assert_int_equal(read_all_zero_id(f, &copy), MAP_ASK);
         cell(f, 1)->next = UINT32_MAX;
         assert_int_equal(read_all_zero_id(f, &copy), MAP_ASK);
-        /* The last cell has room for a record of 32 bytes */
-        cell(f, 1)->next = CELLS;
-        cell(f, CELLS)->record_size = 32;
+        /* The last two cells have room for a record of 48 bytes */
+        cell(f, 1)->next = LAST;
+        cell(f, LAST)->record_size = 48;
         assert_int_equal(read_all_zero_id(f, &copy), MAP_FOUND);
-        assert_int_equal(copy.size, 32);
-        for (uint32_t size = 33; size < 3000; size += 61) {
-                cell(f, CELLS)->record_size = size;
+        assert_int_equal(copy.size, 48);
+        for (uint32_t size = 49; size < 3000; size += 61) {
+                cell(f, LAST)->record_size = size;
                 assert_int_equal(read_all_zero_id(f, &copy), MAP_ASK);
         }
-        cell(f, CELLS)->record_size = UINT32_MAX;
+        cell(f, LAST)->record_size = UINT32_MAX;
         assert_int_equal(read_all_zero_id(f, &copy), MAP_ASK);
         /* Too large for a map: ask */
-        cell(f, CELLS)->record_size = 0;
+        cell(f, LAST)->record_size = 0;
+        assert_int_equal(read_all_zero_id(f, &copy), MAP_ASK);
+}
+
+/* A place is looked into when its tag is the id's, and another id's slot behind the same tag is passed over. */
+static void test_L07_places_are_told_by_tags(void **state) {
+        Fixture *f = *state;
+        uint8_t tag = map_tag((uint64_t[2]) {});
+        MapCopy copy;
+
+        cell(f, 1)->record[MAP_ID_WORD] = 7;
+        cell(f, 1)->record_size = cell(f, LAST)->record_size = 48;
+        for (size_t i = 0; i < BUCKETS; i++)
+                for (size_t j = 0; j < MAP_PLACES; j++) {
+                        f->buckets[i].links[j] = j == MAP_PLACES - 1 ? LAST : j % 2;
+                        f->buckets[i].tags[j] = tag;
+                }
+        assert_int_equal(read_all_zero_id(f, &copy), MAP_FOUND);
+        for (size_t i = 0; i < BUCKETS; i++)
+                f->buckets[i].tags[MAP_PLACES - 1]++;
+        assert_int_equal(read_all_zero_id(f, &copy), MAP_MISS);
+        for (size_t i = 0; i < BUCKETS; i++)
+                f->buckets[i].links[4] = CELLS;
+        assert_int_equal(read_all_zero_id(f, &copy), MAP_ASK);
+        for (size_t i = 0; i < BUCKETS; i++)
+                f->buckets[i].links[4] = UINT32_MAX;
         assert_int_equal(read_all_zero_id(f, &copy), MAP_ASK);
 }
 
@@ -213,6 +247,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_roles_are_those_of_the_header, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_L07_answers_by_state, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_L07_what_is_in_the_memory_leads_nowhere, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_L07_places_are_told_by_tags, set_up, tear_down),
                 cmocka_unit_test(test_R5_touches_are_kept_once_and_taken_once),
                 cmocka_unit_test(test_R5_touches_fill_up_and_make_room),
         };

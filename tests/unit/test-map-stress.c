@@ -25,8 +25,8 @@
 #include "map-writer.h"
 
 #define SESSIONS 48u
-#define BUCKETS 8u              /* long chains */
-#define CELLS 700u              /* they soon are used again */
+#define BUCKETS 2u              /* full places, and long chains */
+#define CELLS 1400u             /* they soon are used again */
 #define MAPS 64u                /* in a round */
 #define READERS 3u
 #define SECONDS 2u
@@ -51,7 +51,7 @@ typedef struct Writer {
         Lifeline *lifeline;
         Map *maps[MAPS];
         uint32_t cell[SESSIONS];
-        uint64_t words[SESSIONS][MAP_RUN_MAX * 8 + 8], size[SESSIONS];
+        uint64_t words[SESSIONS][MAP_RUN_MAX * 4 + 8], size[SESSIONS];
         uint64_t random;
         uint32_t current;
 } Writer;
@@ -85,9 +85,9 @@ static uint64_t filler(uint64_t version, size_t i) {
 static void check_copy(World *w, uint32_t n, const MapCopy *c, uint64_t seen) {
         uint64_t version = c->words[1];
 
-        if (c->size < 32 || c->size % 8 != 0 || c->words[0] != n || c->words[2] != c->size)
+        if (c->size < 48 || c->size % 8 != 0 || c->words[0] != n || c->words[4] != c->size)
                 return complain(w, "torn, or another one's", n);
-        for (size_t i = 3; i < c->size / 8; i++)
+        for (size_t i = 5; i < c->size / 8; i++)
                 if (c->words[i] != filler(version, i))
                         return complain(w, "torn", n);
         if (version < seen)
@@ -101,8 +101,10 @@ static void read_one(World *w, uint32_t n, MapCopy *copy) {
         uint64_t seen = atomic_load(&t->acked);
         const MapView *v = &w->views[atomic_load(&w->current)];
         Ident id = ident_of(n);
+        MapKey key;
 
-        switch (map_read(v, &id, copy)) {
+        map_seek(v, &id, &key);
+        switch (map_read(v, &key, copy)) {
         case MAP_FOUND:
                 check_copy(w, n, copy, seen);
                 atomic_fetch_add_explicit(&w->found, 1, memory_order_relaxed);
@@ -138,12 +140,14 @@ static void *read_on(void *userdata) {
 static void make_record(Writer *x, uint32_t n, uint64_t version) {
         uint64_t *words = x->words[n], r = next_random(&x->random);
         /* Now and then one that is too large for a map. */
-        size_t size = r % 50 == 0 ? MAP_RECORD_MAX + 8 : 32 + r % 60 * 8;
+        size_t size = r % 50 == 0 ? MAP_RECORD_MAX + 8 : 48 + r % 60 * 8;
+        Ident id = ident_of(n);
 
         words[0] = n;
         words[1] = version;
-        words[2] = size;
-        for (size_t i = 3; i < size / 8; i++)
+        memcpy(&words[MAP_ID_WORD], id.bytes, IDENT_SIZE);
+        words[4] = size;
+        for (size_t i = 5; i < size / 8; i++)
                 words[i] = filler(version, i);
         x->size[n] = size;
 }
@@ -159,12 +163,11 @@ static bool change_map(Writer *x) {
                 return false;
         x->current++;
         for (uint32_t i = 0; i < SESSIONS; i++) {
-                Ident id = ident_of(i);
                 bool there = x->cell[i] != 0;
 
                 x->cell[i] = 0;
                 if (there)
-                        assert_int_equal(map_put(x->maps[x->current], &id, x->words[i], x->size[i], 0, &x->cell[i], &p), 0);
+                        assert_int_equal(map_put(x->maps[x->current], x->words[i], x->size[i], 0, &x->cell[i], &p), 0);
         }
         map_publish(x->maps[x->current]);
         map_supersede(old);
@@ -177,13 +180,12 @@ static bool change_map(Writer *x) {
 static void put(Writer *x, uint32_t n) {
         Truth *t = &x->world->truth[n];
         uint64_t version = atomic_load(&t->begun) + 1;
-        Ident id = ident_of(n);
         const uint8_t *p;
 
         make_record(x, n, version);
         atomic_store(&t->begun, version);
         /* A map that is full keeps what it had, so the truth of this version is in the next one. */
-        if (map_put(x->maps[x->current], &id, x->words[n], x->size[n], version, &x->cell[n], &p) < 0) {
+        if (map_put(x->maps[x->current], x->words[n], x->size[n], version, &x->cell[n], &p) < 0) {
                 if (!x->cell[n])
                         x->cell[n] = 1;
                 if (!change_map(x))
@@ -196,11 +198,10 @@ static void take_away(Writer *x, uint32_t n) {
         Truth *t = &x->world->truth[n];
         uint64_t version = atomic_load(&t->begun) + 1;
         Map *m = x->maps[x->current];
-        Ident id = ident_of(n);
 
         atomic_store(&t->begun, version);
         atomic_store(&t->absent, version);
-        map_unlink(m, &id, x->cell[n]);
+        map_unlink(m, x->cell[n]);
         map_release(m, x->cell[n]);
         x->cell[n] = 0;
         atomic_store(&t->acked, version);
