@@ -69,7 +69,7 @@ SHARED = -shared $(if $(SANITIZE),,-Wl,-z,defs)
 # ---- sources --------------------------------------------------------------------------------------------------------
 
 # The rooms of the broker, from the top of the layers to the bottom.
-ROOMS := api bus login session store policy
+ROOMS := api bus login session store policy metrics
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(1))))
 
@@ -198,6 +198,7 @@ TEST_DEPS := libcmocka-dev      # unit tests
 TEST_DEPS += clang libclang-rt-dev      # the second compiler, and its sanitizers
 TEST_DEPS += python3-pytest python3-pytest-xdist        # integration tests, several at a time
 TEST_DEPS += python3-dasbus     # a D-Bus client in another language
+TEST_DEPS += python3-prometheus-client  # reads metrics as Prometheus does
 TEST_DEPS += dbus systemd-sysv systemd-container login passwd   # system tests: a machine that boots
 TEST_DEPS += pamtester libpam-wrapper   # a PAM program to be told what to do; stacks in a folder of their own
 TEST_DEPS += e2fsprogs mount        # disks whose power fails

@@ -16,6 +16,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "manager-maps.h"
+#include "manager-metrics.h"
 #include "manager-store.h"
 #include "sockets.h"
 #include "span.h"
@@ -75,6 +76,7 @@ int manager_reload(Manager *m, Fault *f) {
                 limits = bus_limits(m);
                 bus_set_limits(m->bus, &limits);
                 watch_all(m->watch);
+                manager_apply_metrics(m);
                 log_event(LOG_EVENT_POLICY_LOADED, LOG_INFO, LOG_NO_FIELDS, "Policy of %zu services loaded from %s", m->policy->n_services,
                           m->configuration_directory);
         } else if (r > 0)
@@ -251,6 +253,7 @@ int manager_new(Manager **ret, const ManagerOptions *o, Fault *f) {
         r = start_bus(m, f);
         if (r != 0)
                 return r;
+        manager_apply_metrics(m);
 
         *ret = TAKE_PTR(m);
         return 0;
@@ -305,6 +308,7 @@ Manager *manager_free(Manager *m) {
         sd_event_source_disable_unref(m->store_mark_source);
         sd_event_source_disable_unref(m->clock_source);
         sd_event_source_disable_unref(m->drain_source);
+        m->metrics = metrics_file_free(m->metrics);
         while (m->table && change_go_on(m->table))
                 ;
         if (m->bus)

@@ -10,7 +10,9 @@
 #include "accounts.h"
 #include "authenticator.h"
 #include "bus.h"
+#include "counters.h"
 #include "ended.h"
+#include "metrics-file.h"
 #include "policy.h"
 #include "steady.h"
 #include "store.h"
@@ -44,6 +46,8 @@ typedef struct Manager {
         TAILQ_HEAD(, Login) logins;     /* in progress */
         uint64_t conversations;         /* how many there have been: the last one's number */
         Now started;
+        Counters counters;
+        MetricsFile *metrics;           /* NULL: not wanted */
         int exit_status;
         bool stopping;
         bool store_failed;              /* the last change could not be committed */

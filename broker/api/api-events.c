@@ -50,6 +50,7 @@ static void added(void *userdata, Session *s) {
         Names n;
         int k;
 
+        m->counters.begun++;
         watch_added(m->watch, s);
         session_view(s, &r);
         n = names(&r);
@@ -68,6 +69,7 @@ static void removed(void *userdata, Session *s, Reason reason) {
         Names n;
         int k;
 
+        m->counters.ended[reason]++;
         session_view(s, &r);
         ended_add(&m->ended, &r, reason, manager_now(m).realtime);
         n = names(&r);

@@ -32,7 +32,7 @@ int api_session_by_id(Manager *m, Slice id, const Caller *caller, Session **ret,
         if (!api_may_manage(m, caller, &r)) {
                 fault(f, FAULT_ACCESS_DENIED, "uid %u lacks Manage on \"%.*s\", and the session is not its own", (unsigned) caller->uid,
                       (int) r.service.size, r.service.data);
-                api_log_denied(caller, NULL, f);
+                api_log_denied(m, caller, RIGHT_MANAGE, NULL, f);
                 return FAULT_ACCESS_DENIED;
         }
         *ret = s;

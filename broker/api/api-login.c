@@ -150,6 +150,7 @@ static void authenticated(Authentication *a, int result, const AuthIdentity *ide
 
         l->authentication = NULL;
         api_throttle_end(l->manager, &l->ticket, result);
+        histogram_add(&l->manager->counters.login_usec, &histogram_login, manager_now(l->manager).boottime - bus_call_started(l->call));
         if (result != 0) {
                 if (result > 0)
                         login_log_failed(l, f, authentication_reason(a));

@@ -187,7 +187,7 @@ static void own_name_known(int result, const Account *account, void *userdata) {
         else {
                 k = fault(&f, FAULT_ACCESS_DENIED, "uid %u may end its own sessions only: others take Manage in [Access] of the service",
                           (unsigned) caller->uid);
-                api_log_denied(caller, NULL, &f);
+                api_log_denied(bus_call_userdata(call), caller, RIGHT_MANAGE, NULL, &f);
         }
         if (k != 0)
                 bus_call_fail(call, k, &f);

@@ -21,6 +21,8 @@ int api_throttle_begin(Manager *m, BusCall *call, ThrottleTicket *ret, const Ser
         r = throttle_begin(m->throttle, rules(m), &(ThrottleAttempt) {
                 .service = s->name, .user = user, .remote_host = host, .caller = caller->uid,
         }, manager_now(m).steady, ret, f);
+        if (r != 0)
+                counters_add(m->counters.logins, r);
         if (r > 0)
                 log_event(LOG_EVENT_THROTTLED, LOG_NOTICE,
                           &(LogFields) { .service = s->name, .user = user, .remote_host = host, .unit = caller->unit, .uid = caller->uid },
@@ -31,6 +33,7 @@ int api_throttle_begin(Manager *m, BusCall *call, ThrottleTicket *ret, const Ser
 void api_throttle_end(Manager *m, ThrottleTicket *ticket, int result) {
         ThrottleEnd end = THROTTLE_UNDECIDED;
 
+        counters_add(m->counters.logins, result);
         if (result == 0)
                 end = THROTTLE_SUCCEEDED;
         else if (result == FAULT_AUTHENTICATION_FAILED)

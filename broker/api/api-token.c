@@ -83,10 +83,9 @@ Need api_need(const Options *o) {
         };
 }
 
-HANDLER(api_resolve) {
+static int resolve(BusCall *call, sd_bus_message *m, Manager *manager, Fault *f) {
         OPTIONS_DONE Options o = {};
         const Service *service;
-        Manager *manager = userdata;
         Slice token;
         Need need;
         Record r;
@@ -101,6 +100,15 @@ HANDLER(api_resolve) {
         need = api_need(&o);
         k = api_verdict(manager, service, token, &need, &r, f);
         return k != 0 ? k : send_session(call, &r);
+}
+
+HANDLER(api_resolve) {
+        Manager *manager = userdata;
+        int k;
+
+        k = resolve(call, m, manager, f);
+        counters_add(manager->counters.resolves, k);
+        return k;
 }
 
 /* By the bytes, and only what is usual: roles and NoTouch. */
@@ -151,6 +159,7 @@ bool api_resolve_quickly(const BusClient *client, Unmarshal *in, Marshal *out, v
             api_verdict(manager, service, token, &need, &r, NULL) != 0)
                 return false;
         api_marshal_session(out, &r);
+        manager->counters.resolves[FAULT_NONE]++;
         return true;
 }
 

@@ -106,7 +106,9 @@ int api_service_by_name(Manager *m, Slice name, const Service **ret, Fault *f) {
         return 0;
 }
 
-void api_log_denied(const Caller *caller, const char *service, const Fault *f) {
+void api_log_denied(Manager *m, const Caller *caller, Right right, const char *service, const Fault *f) {
+        if (m)
+                m->counters.denials[right]++;
         log_event(LOG_EVENT_DENIED, LOG_NOTICE, &(LogFields) { .service = service, .unit = caller->unit, .uid = caller->uid }, "%s", f->text);
 }
 
@@ -116,7 +118,7 @@ int api_require(BusCall *call, const Service *s, Right right, Fault *f) {
 
         r = access_require(s, right, caller, f);
         if (r > 0)
-                api_log_denied(caller, s->name, f);
+                api_log_denied(bus_call_userdata(call), caller, right, s->name, f);
         return r;
 }
 
@@ -141,7 +143,7 @@ int api_require_root(BusCall *call, const char *what, Fault *f) {
                 return 0;
 
         r = fault(f, FAULT_ACCESS_DENIED, "uid %u may not %s: only root may", (unsigned) caller->uid, what);
-        api_log_denied(caller, NULL, f);
+        api_log_denied(bus_call_userdata(call), caller, COUNTERS_ROOT, NULL, f);
         return r;
 }
 

@@ -90,8 +90,8 @@ int api_require(BusCall *call, const Service *s, Right right, Fault *f);
 int api_require_root(BusCall *call, const char *what, Fault *f);
 /* May the caller see and end this session: Manage on its service, or his own uid? */
 bool api_manages_any(const Manager *m, const Caller *caller);
-/* f says what was refused; service may be NULL. */
-void api_log_denied(const Caller *caller, const char *service, const Fault *f);
+/* Log and count it. f says what was refused; service may be NULL. right: COUNTERS_ROOT for what only root may. */
+void api_log_denied(Manager *m, const Caller *caller, Right right, const char *service, const Fault *f);
 bool api_may_manage(const Manager *m, const Caller *caller, const Record *r);
 
 /* A change that a call waits for: handlers stage into it and submit it. */

@@ -60,6 +60,10 @@ BusClient *bus_call_client(BusCall *c) {
         return c->client;
 }
 
+void *bus_call_userdata(const BusCall *c) {
+        return c->client->bus ? c->client->bus->userdata : NULL;
+}
+
 bool bus_call_is_gone(const BusCall *c) {
         return c->client->gone;
 }

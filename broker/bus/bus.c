@@ -195,5 +195,8 @@ void bus_status(const Bus *b, BusStatus *out) {
                 .pending_calls = b->n_pending,
                 .on_bus = b->system && system_is_on_bus(b->system),
                 .joining = b->system && system_is_joining(b->system),
+                .refused_connections = quota_refused(b->quota, QUOTA_CONNECTIONS),
+                .refused_calls = quota_refused(b->quota, QUOTA_CALLS),
+                .refused_bytes = quota_refused(b->quota, QUOTA_BYTES),
         };
 }

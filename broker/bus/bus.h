@@ -106,6 +106,7 @@ typedef struct BusStatus {
         unsigned connections, pending_calls;
         bool on_bus;
         bool joining;                   /* connecting to the bus, or waiting for the name */
+        uint64_t refused_connections, refused_calls, refused_bytes;     /* by quotas per uid, since the start */
 } BusStatus;
 void bus_status(const Bus *b, BusStatus *out);
 
@@ -122,6 +123,7 @@ BusCall *bus_call_ref(BusCall *c);
 /* Dropping the last reference unanswered answers Unavailable. NULL is fine, always NULL. */
 BusCall *bus_call_unref(BusCall *c);
 BusClient *bus_call_client(BusCall *c);
+void *bus_call_userdata(const BusCall *c);      /* of the objects' owner; NULL when the client is gone */
 bool bus_call_is_gone(const BusCall *c);        /* its client has disconnected: the answer will be dropped */
 uint64_t bus_call_started(const BusCall *c);    /* CLOCK_BOOTTIME, µs, when it was received */
 int bus_call_new_reply(BusCall *c, sd_bus_message **ret);       /* the caller appends, then bus_call_send() */

@@ -27,7 +27,7 @@ struct Quota {
         unsigned n_accounts;
         bool abandoned;         /* freed by its owner while charges are held: goes with the last of them */
         uid_t own_uid;
-        uint64_t limits[_QUOTA_MAX];
+        uint64_t limits[_QUOTA_MAX], refused[_QUOTA_MAX];
 };
 
 static int account_compare(const QuotaAccount *a, const QuotaAccount *b) {
@@ -103,8 +103,10 @@ int quota_charge(Quota *q, QuotaCharge *c, uid_t uid, QuotaKind kind, uint64_t a
         QuotaAccount *a = account_find(q, uid);
 
         *c = (QuotaCharge) {};
-        if (!quota_fits(q, a, uid, kind, amount))
+        if (!quota_fits(q, a, uid, kind, amount)) {
+                q->refused[kind]++;
                 return FAULT_TOO_MANY;
+        }
         if (!a)
                 a = account_new(q, uid);
         if (!a)
@@ -123,6 +125,10 @@ void quota_refund(QuotaCharge *c) {
         a->used[c->kind] -= c->amount;
         if (--a->n_charges == 0)
                 account_free(a);
+}
+
+uint64_t quota_refused(const Quota *q, QuotaKind kind) {
+        return q->refused[kind];
 }
 
 uint64_t quota_used(const Quota *q, uid_t uid, QuotaKind kind) {

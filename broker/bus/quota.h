@@ -33,5 +33,6 @@ void quota_set_limit(Quota *q, QuotaKind kind, uint64_t limit);
 int quota_charge(Quota *q, QuotaCharge *c, uid_t uid, QuotaKind kind, uint64_t amount);
 void quota_refund(QuotaCharge *c);      /* holding nothing is fine */
 
+uint64_t quota_refused(const Quota *q, QuotaKind kind);         /* how often a limit has said no */
 uint64_t quota_used(const Quota *q, uid_t uid, QuotaKind kind);
 unsigned quota_n_accounts(const Quota *q);

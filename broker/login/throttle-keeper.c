@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Owns the file, the timer, and the thread while it writes. The thread sees a buffer of its own and nothing else. */
+/* Owns the timer and the file's writer. */
 #include "throttle-keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "file-writer.h"
 #include "log.h"
 #include "span.h"
 
@@ -22,15 +20,8 @@ struct ThrottleKeeper {
         Throttle *throttle;
         const Steady *steady;
         sd_event_source *timer;
-        char *path, *fresh;             /* the file, and what is renamed to it */
+        FileWriter *writer;
         uint64_t written;               /* the throttle's generation in the file, or on its way there */
-
-        pthread_t thread;
-        bool has_thread;
-        atomic_bool finished;           /* the thread has nothing more to do */
-        uint8_t *data;                  /* the thread's while it runs */
-        size_t size;
-        int result;
         bool failed;                    /* the last writing failed, and that has been said */
 };
 
@@ -38,82 +29,31 @@ DEFINE_CLEANUP(ThrottleKeeper *, throttle_keeper_free)
 
 /* ---- writing ---- */
 
-static int write_all(int fd, const uint8_t *data, size_t size) {
-        while (size > 0) {
-                ssize_t n = write(fd, data, size);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                data += n;
-                size -= (size_t) n;
-        }
-        return 0;
-}
-
-/* Whoever reads it sees the old one or the new one, whole. */
-static int write_file(const ThrottleKeeper *k) {
-        _cleanup_close_ int fd = open(k->fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-        int r;
-
-        if (fd < 0)
-                return -errno;
-        r = write_all(fd, k->data, k->size);
-        if (r == 0 && rename(k->fresh, k->path) < 0)
-                r = -errno;
-        return r;
-}
-
-static void *run(void *userdata) {
-        ThrottleKeeper *k = userdata;
-
-        k->result = write_file(k);
-        atomic_store(&k->finished, true);
-        return NULL;
-}
-
-/* Take the thread's result. False while it still runs and wait is not wanted. */
+/* Take the result of the last writing. False while it goes on and is not to be waited for. */
 static bool collect(ThrottleKeeper *k, bool wait) {
-        if (!k->has_thread)
+        int result = 0;
+
+        if (!file_writer_is_busy(k->writer))
                 return true;
-        if (!wait && !atomic_load(&k->finished))
+        if (!file_writer_collect(k->writer, wait, &result))
                 return false;
-        pthread_join(k->thread, NULL);
-        k->has_thread = false;
-        free(k->data);
-        k->data = NULL;
-        if (k->result < 0 && !k->failed)
-                log_error(k->result, "Cannot write %s: failed logins would be forgotten by a restart", k->path);
-        k->failed = k->result < 0;
+        if (result < 0 && !k->failed)
+                log_error(result, "Cannot write %s: failed logins would be forgotten by a restart", file_writer_path(k->writer));
+        k->failed = result < 0;
         return true;
-}
-
-static int start(ThrottleKeeper *k) {
-        sigset_t all, before;
-        int r;
-
-        atomic_store(&k->finished, false);
-        /* Signals are the loop's. */
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        r = pthread_create(&k->thread, NULL, run, k);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        k->has_thread = r == 0;
-        return -r;
 }
 
 static void save(ThrottleKeeper *k) {
         Now now = steady_now(k->steady);
         SteadyMark mark = steady_mark(k->steady, &now);
+        uint8_t *data;
+        size_t size;
         int r;
 
-        r = throttle_encode(k->throttle, &mark, &k->data, &k->size);
+        r = throttle_encode(k->throttle, &mark, &data, &size);
         if (r == 0)
-                r = start(k);
+                r = file_writer_start(k->writer, data, size);
         if (r < 0) {
-                free(k->data);
-                k->data = NULL;
                 log_error(r, "Cannot keep what is known of failed logins");
                 return;
         }
@@ -135,7 +75,7 @@ static int on_prepare(sd_event_source *source, void *userdata) {
         ThrottleKeeper *k = userdata;
         uint64_t due;
 
-        if (!k->has_thread && k->written == throttle_generation(k->throttle))
+        if (!file_writer_is_busy(k->writer) && k->written == throttle_generation(k->throttle))
                 return 0;
         if (sd_event_source_get_time(source, &due) >= 0 && due != UINT64_MAX)
                 return 0;
@@ -146,7 +86,7 @@ static int on_prepare(sd_event_source *source, void *userdata) {
 
 /* 0, also when there is none; a negative errno. */
 static int read_file(ThrottleKeeper *k) {
-        _cleanup_close_ int fd = open(k->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        _cleanup_close_ int fd = open(file_writer_path(k->writer), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         _cleanup_free_ uint8_t *data = NULL;
         Now now = steady_now(k->steady);
         struct stat st;
@@ -169,22 +109,22 @@ static int read_file(ThrottleKeeper *k) {
 
 int throttle_keeper_new(ThrottleKeeper **ret, sd_event *event, Throttle *throttle, const Steady *steady, const char *directory) {
         _cleanup_(throttle_keeper_freep) ThrottleKeeper *k = calloc(1, sizeof(*k));
+        _cleanup_free_ char *path = NULL;
         int r;
 
         if (!k)
                 return -ENOMEM;
         k->throttle = throttle;
         k->steady = steady;
-        if (asprintf(&k->path, "%s/" FILE_NAME, directory) < 0)
-                k->path = NULL;
-        if (asprintf(&k->fresh, "%s/" FILE_NAME ".new", directory) < 0)
-                k->fresh = NULL;
-        if (!k->path || !k->fresh)
-                return -ENOMEM;
+        if (asprintf(&path, "%s/" FILE_NAME, directory) < 0)
+                path = NULL;
+        r = path ? file_writer_new(&k->writer, path, 0600) : -ENOMEM;
+        if (r < 0)
+                return r;
 
         r = read_file(k);
         if (r < 0)
-                log_error(r, "Cannot read %s: what was known of failed logins is lost", k->path);
+                log_error(r, "Cannot read %s: what was known of failed logins is lost", path);
         k->written = throttle_generation(throttle);
         r = sd_event_add_time(event, &k->timer, CLOCK_BOOTTIME, UINT64_MAX, 0, on_timer, k);
         if (r < 0)
@@ -202,14 +142,14 @@ int throttle_keeper_new(ThrottleKeeper **ret, sd_event *event, Throttle *throttl
 ThrottleKeeper *throttle_keeper_free(ThrottleKeeper *k) {
         if (!k)
                 return NULL;
-        (void) collect(k, true);
+        if (k->writer)
+                (void) collect(k, true);
         if (k->timer && k->written != throttle_generation(k->throttle)) {
                 save(k);
                 (void) collect(k, true);
         }
         sd_event_source_disable_unref(k->timer);
-        free(k->path);
-        free(k->fresh);
+        file_writer_free(k->writer);
         free(k);
         return NULL;
 }

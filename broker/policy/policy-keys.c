@@ -78,7 +78,12 @@ static int check_language(const char *value, Fault *f) {
         return 0;
 }
 
+static int check_absolute_path(const char *value, Fault *f) {
+        return *value == '/' ? 0 : fault(f, FAULT_INVALID_ARGUMENT, "\"%s\" must be an absolute path", value);
+}
+
 static const KeyCheck language = { check_language };
+static const KeyCheck absolute_path = { check_absolute_path };
 static const KeyCheck pam_service = { check_pam_service };
 static const KeyCheck step_up_pam_service = { check_step_up_pam_service };
 static const KeyCheck role_name = { check_role };
@@ -153,6 +158,8 @@ const Key settings_keys[] = {
         { "Throttle", "CallerFailures",     parse_unsigned, THROTTLE(THROTTLE_CALLER, failures), "1000", &failure_count },
         { "Throttle", "CallerRecoverSec",   parse_span,     THROTTLE(THROTTLE_CALLER, recover_usec), "1s" },
         { "Throttle", "KnownHostSec",       parse_span,     SETTING(throttle.known_host_usec), "30d" },
+        { "Metrics",  "File",               parse_name,     SETTING(metrics_file), "", &absolute_path },
+        { "Metrics",  "IntervalSec",        parse_span,     SETTING(metrics_interval_usec), "15s" },
         {},
 };
 

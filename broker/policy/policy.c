@@ -50,6 +50,7 @@ Policy *policy_unref(Policy *p) {
         for (size_t i = 0; i < p->n_services; i++)
                 service_free(p->services[i]);
         free(p->services);
+        free(p->settings.metrics_file);
         free(p);
         return NULL;
 }

@@ -143,6 +143,8 @@ typedef struct Settings {
         uint64_t failure_delay_usec;            /* [PAM] FailureDelaySec=: a failure is answered no sooner after its start */
         uint64_t account_check_usec;            /* [Accounts] CheckSec=: how often all are looked at that have sessions */
         ThrottleRules throttle;                 /* [Throttle] */
+        char *metrics_file;                     /* [Metrics] File=: "" for none */
+        uint64_t metrics_interval_usec;         /* [Metrics] IntervalSec= */
 } Settings;
 
 typedef struct Policy {

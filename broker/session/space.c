@@ -28,7 +28,7 @@ struct Space {
         STAILQ_HEAD(, Old) old;
         MapFacts facts;
         char *texts;                    /* the facts' slices point in here */
-        uint64_t generation;
+        uint64_t generation, visible;
         bool incomplete;
         bool own_readers;
         bool left_behind;               /* a session's record could not be moved out of the map before this one */
@@ -307,8 +307,12 @@ int space_open(Space *sp, bool own, uint64_t now) {
         return sp->map ? map_open(sp->map) : -EOPNOTSUPP;
 }
 
+void space_count(Space *sp, int step) {
+        sp->visible += (uint64_t) (int64_t) step;
+}
+
 void space_status(const Space *sp, SpaceStatus *out) {
-        *out = (SpaceStatus) { .incomplete = sp->incomplete };
+        *out = (SpaceStatus) { .incomplete = sp->incomplete, .visible = sp->visible };
         if (!sp->map)
                 return;
         out->has_map = true;

@@ -45,8 +45,12 @@ void space_collect(Space *sp, uint64_t now_boottime);
 /* A new read-only descriptor of the map; -EOPNOTSUPP when there is none. own: for a process of the broker's own uid (see MapSize). */
 int space_open(Space *sp, bool own, uint64_t now_boottime);
 
+/* A session of it has become visible (1) or is gone (-1). */
+void space_count(Space *sp, int step);
+
 typedef struct SpaceStatus {
-        uint64_t sessions, bytes, generation;
+        uint64_t visible;               /* sessions, in a map or not */
+        uint64_t sessions, bytes, generation;   /* of the map */
         bool has_map, incomplete;
 } SpaceStatus;
 void space_status(const Space *sp, SpaceStatus *out);

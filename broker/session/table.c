@@ -337,6 +337,7 @@ void table_remove(Table *t, Session *s) {
 
         if (s->data) {
                 t->n_visible--;
+                space_count(s->space, -1);
                 space_hide(s->space, s);
         }
         detach(t, s);
@@ -368,8 +369,10 @@ int table_set_record(Table *t, Session *s, uint8_t *data, size_t size) {
         index = index_request(t, s, &r);
         table_arm(t, s, &r);
         space_put(s->space, s, data, size);
-        if (first)
+        if (first) {
                 t->n_visible++;
+                space_count(s->space, 1);
+        }
         return index;
 }
 

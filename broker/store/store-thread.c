@@ -5,6 +5,7 @@
  */
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include "store-internal.h"
 
@@ -190,12 +191,14 @@ static int next_group(Store *s, Group *group) {
 
 /* ---- what comes of it ---- */
 
-static void note_success(Store *s, const Group *group, uint64_t used, bool reserved) {
+static void note_success(Store *s, const Group *group, uint64_t usec, uint64_t used, bool reserved) {
         s->status.sessions = s->shape.entries;
         s->status.used_bytes = used;
         s->status.file_bytes = s->room.allocated > used ? s->room.allocated : used;
         s->status.reserved = reserved;
         s->status.groups++;
+        histogram_add(&s->status.commit_usec, &histogram_commit, usec);
+        histogram_add(&s->status.group_changes, &histogram_group, group->n_changes);
         s->status.changes += group->n_changes;
         /* Revoking works on a full disk too: it says nothing of the rest. */
         if (!group->need.revocation)
@@ -205,6 +208,7 @@ static void note_success(Store *s, const Group *group, uint64_t used, bool reser
 /* What is queued rests on what did not happen; what will be submitted before the loop has seen it, too. */
 static void note_failure(Store *s, int error) {
         s->status.last_error = error;
+        s->status.failures++;
         s->failed = true;
         if (error == -EIO || error == -EBADMSG)
                 s->dead = true;
@@ -212,15 +216,24 @@ static void note_failure(Store *s, int error) {
         store_move_finished(s, &s->pending, s->dead ? -EIO : -ECANCELED);
 }
 
+static uint64_t now_usec(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
+}
+
 static void run_group(Store *s) {
-        uint64_t used = 0;
+        uint64_t used = 0, begun = 0, usec = 0;
         bool reserved = false;
         Group group;
         int r;
 
         r = next_group(s, &group);
+        begun = now_usec();
         if (r == 0)
                 r = commit_group(s, &group);
+        usec = now_usec() - begun;
         if (r == 0) {
                 used = lmdb_used_bytes(s->lmdb);
                 reserved = store_room_reserved(s);
@@ -229,7 +242,7 @@ static void run_group(Store *s) {
         pthread_mutex_lock(&s->mutex);
         store_move_finished(s, &group.changes, r);
         if (r == 0)
-                note_success(s, &group, used, reserved);
+                note_success(s, &group, usec, used, reserved);
         else
                 note_failure(s, r);
         store_wake_loop(s);

@@ -327,5 +327,6 @@ void store_status(const Store *s, StoreStatus *out) {
 
         pthread_mutex_lock(&mutable->mutex);
         *out = s->status;
+        out->waiting = s->outstanding;
         pthread_mutex_unlock(&mutable->mutex);
 }

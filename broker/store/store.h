@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "fault.h"
+#include "histogram.h"
 #include "ident.h"
 #include "steady.h"
 
@@ -98,6 +99,9 @@ typedef struct StoreStatus {
         uint64_t sessions;              /* records in the database */
         uint64_t used_bytes, file_bytes, max_bytes;
         uint64_t groups, changes;       /* committed since start */
+        uint64_t failures;              /* groups that were not */
+        uint64_t waiting;               /* changes on their way */
+        Histogram commit_usec, group_changes;   /* of the groups: how long each took, how many changes there were in it */
         int last_error;                 /* negative errno of the last failed group, 0 when one that writes more than ends went well since */
         bool reserved;                  /* the reserve is allocated on disk */
 } StoreStatus;

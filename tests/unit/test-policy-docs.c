@@ -95,7 +95,7 @@ static void check_example(const Key *key, const char *manual, void *object) {
 static void test_manual_has_an_example_for_every_key(void **state) {
         _cleanup_free_ char *manual = slurp(MANUAL);
         Service *s = calloc(1, sizeof(*s));
-        Settings settings;
+        Settings settings = {};
         Fault f = {};
 
         assert_non_null(s);
@@ -151,7 +151,7 @@ static int apply_line(const ConfigItem *item, void *userdata, Fault *f) {
         const File *file = userdata;
         const Key *row;
         Service *s;
-        Settings settings;
+        Settings settings = {};
         int k;
 
         if (strcmp(item->section, "Access") == 0)
