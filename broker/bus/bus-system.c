@@ -161,7 +161,7 @@ static bool name_dispatch_kept(BusName *n) {
 }
 
 static void name_go(Turn *t) {
-        BusName *n = (BusName *) ((char *) t - offsetof(BusName, turn));
+        BusName *n = (BusName *) (void *) ((char *) t - offsetof(BusName, turn));
 
         (void) name_dispatch_kept(n);
         if (n->n_kept > 0 && bus_turn_wait(n->system->bus, t) < 0)

@@ -150,7 +150,7 @@ sd_bus *peer_connection(const Peer *p) {
 }
 
 static void peer_go(Turn *t) {
-        Peer *p = (Peer *) ((char *) t - offsetof(Peer, turn));
+        Peer *p = (Peer *) (void *) ((char *) t - offsetof(Peer, turn));
 
         if (p->doomed) {
                 peer_free(p);
@@ -166,7 +166,7 @@ static void peer_go(Turn *t) {
 }
 
 static void peer_ready(BusWatch *w, uint32_t events) {
-        Peer *p = (Peer *) ((char *) w - offsetof(Peer, watch));
+        Peer *p = (Peer *) (void *) ((char *) w - offsetof(Peer, watch));
         bool hung_up = events & (EPOLLHUP | EPOLLERR);
 
         if (hung_up || events & EPOLLOUT)

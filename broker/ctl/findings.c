@@ -19,6 +19,7 @@ void findings_done(Findings *f) {
         *f = (Findings) {};
 }
 
+__attribute__((format(printf, 1, 0)))
 static char *print(const char *format, va_list ap) {
         char *text;
 
