@@ -204,6 +204,8 @@ TEST_DEPS += pamtester libpam-wrapper   # a PAM program to be told what to do; s
 TEST_DEPS += e2fsprogs mount        # disks whose power fails
 TEST_DEPS += libpam-oath oathtool        # one-time codes
 TEST_DEPS += locales          # a language for PAM to speak
+TEST_DEPS += sudo             # takes a session for a password
+TEST_DEPS += libnss-systemd   # users that stand in no file
 TEST_DEPS += spin             # the model of the map's protocol
 TEST_DEPS += mandoc libxml2-utils shellcheck    # linters
 # To measure it.

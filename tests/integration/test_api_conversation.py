@@ -259,6 +259,22 @@ def test_too_many_wait_and_are_told_so(short, helper, broker, private):
     assert waiting.result(10)[0] == "prompt"
 
 
+def test_sixty_four_at_once_each_with_a_helper_of_its_own(place, helper, broker, private, caller):
+    """As the policy has it without a word: whoever comes next waits for one of them to end."""
+    place.settings("[PAM]\nQueueTimeoutSec=30s\n[Limits]\nMaxLoginsPerUser=1000\n")
+    broker.reload()
+    talks = [begin(private, "default", "alice") for _ in range(65)]
+    pending = [talk.start() for talk in talks[:64]]
+    assert {future.result(60)[0] for future in pending} == {"prompt"}
+    assert len(helper.children()) >= 64
+    last = talks[64].start()
+    assert caller().get("LoginsInProgress") == 65
+    assert not last.done()
+    assert talks[0].go("correct horse")[0] == "done"
+    assert last.result(60)[0] == "prompt"
+    assert talks[64].go("correct horse")[0] == "done"
+
+
 def test_conversation_ends_when_its_time_is_over(short, place, helper, broker, private):
     os.mkfifo(place.path / "fifo")
     stack(place, "websess", f"wait:{place.path}/fifo")

@@ -91,6 +91,20 @@ def message_ids():
     return dict(re.findall(r'\[LOG_EVENT_(\w+)\] = "([0-9a-f]{32})"', (ROOT / "broker/log.c").read_text()))
 
 
+@pytest.fixture
+def settings(machine):
+    """Settings for this test alone, with nobody slowed down."""
+    path = "/etc/websess/websess.conf"
+    before = machine.run("cat", path, check=False).stdout
+
+    def put(text):
+        machine.write(path, text)
+        machine.run("websessctl", "reload")
+    yield put
+    put(before)
+    machine.run("websessctl", "reset-throttle")
+
+
 # ---- somebody to do things to ----
 
 @pytest.fixture

@@ -103,3 +103,21 @@ def test_S05_the_digest_is_of_no_use_without_the_key_and_never_shown(machine, ca
     token = login()
     shown = ctl("--json=short", "resolve", "shop", input=token, user="shopd")
     assert "igest" not in shown
+
+
+def test_S05_users_of_a_directory_are_looked_at_now_and_then(machine, alive, ended, settings):
+    """dirk stands in no file of /etc: nothing tells that he has gone. Who is missing once may be a server that is down; who is missing twice is gone."""
+    record = {"userName": "dirk", "uid": 4811, "gid": 4811, "disposition": "regular"}
+    machine.write("/run/userdb/dirk.user", json.dumps(record))
+    machine.run("ln", "-s", "dirk.user", "/run/userdb/4811.user")
+    try:
+        settings("[Accounts]\nCheckSec=1s\n")
+        assert machine.out("id", "-u", "dirk") == "4811"
+        token = machine.out("websessctl", "--quiet", "create", "shop", "dirk")
+        machine.run("sleep", "1.5")     # a check at least
+        assert alive(token)
+        machine.run("rm", "/run/userdb/dirk.user", "/run/userdb/4811.user")
+        wait_until(lambda: not alive(token), 10, "two checks")
+        assert ended(token) == ["account"]
+    finally:
+        machine.run("rm", "-rf", "/run/userdb")

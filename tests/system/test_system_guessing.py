@@ -40,20 +40,6 @@ def throttle(failures):
 
 
 @pytest.fixture
-def settings(machine):
-    """Settings for this test alone, with nobody slowed down."""
-    path = "/etc/websess/websess.conf"
-    before = machine.run("cat", path, check=False).stdout
-
-    def put(text):
-        machine.write(path, text)
-        machine.run("websessctl", "reload")
-    yield put
-    put(before)
-    machine.run("websessctl", "reset-throttle")
-
-
-@pytest.fixture
 def quick(machine):
     """The service "quick" with a stack of its own."""
     def put(stack):

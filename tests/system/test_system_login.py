@@ -114,3 +114,38 @@ def test_pam_auth_takes_a_token_as_password(machine, ctl, token):
         assert machine.run("pamtester", "websess-test", user, "authenticate", input=secret + "\n", check=False).returncode != 0
     ctl("revoke-all", "shop")
     assert machine.run("pamtester", "websess-test", "alice", "authenticate", input=token + "\n", check=False).returncode != 0
+
+
+# What pam_websess(8) shows, with a level that a password alone reaches.
+SUDO = """\
+auth sufficient pam_websess.so service=shop roles=EDITOR level=1 max_age=15min
+auth required pam_deny.so
+account required pam_permit.so
+session required pam_permit.so
+"""
+
+
+@needs_module
+def test_S26_sudo_takes_a_web_session_for_a_password(machine, ctl, token):
+    """The real sudo: with the session's token alice is root, and nobody else is, nor she when it has ended."""
+    before = machine.out("cat", "/etc/pam.d/sudo") + "\n"
+
+    def sudo(user, secret):
+        done = machine.run("sudo", "-k", "-S", "-p", "", "id", "-u", user=user, input=secret + "\n", check=False)
+        return done.returncode == 0 and done.stdout.strip() == "0"
+    machine.write("/etc/pam.d/sudo", SUDO)
+    machine.write("/etc/sudoers.d/websess", "alice, bob ALL=(ALL) ALL\n", 0o440)
+    try:
+        assert sudo("alice", token)
+        assert not sudo("bob", token), "another user's"
+        assert not sudo("bob", ctl("--quiet", "login", "shop", "bob", input=PASSWORDS["bob"], user="shopd")), "without the role"
+        assert not sudo("alice", PASSWORDS["alice"]), "a password is no token"
+        assert not sudo("alice", ctl("--quiet", "create", "shop", "alice", "--role=EDITOR")), "nobody authenticated: level 0"
+        old = machine.out("busctl", "call", "org.websess1", "/org/websess1", "org.websess1.Manager", "CreateSession", "ssasa{sv}a{sv}", "shop", "alice",
+                          "1", "EDITOR", "0", "2", "Level", "u", "1", "AuthTime", "t", "1577836800000000")
+        assert not sudo("alice", old.split('"')[1]), "too long ago"
+        ctl("logout", "shop", input=token, user="shopd")
+        assert not sudo("alice", token), "ended"
+    finally:
+        machine.write("/etc/pam.d/sudo", before)
+        machine.run("rm", "/etc/sudoers.d/websess")
