@@ -81,6 +81,14 @@ int bus_call_new_reply(BusCall *c, sd_bus_message **ret) {
                 return r;
         if (c->secret)
                 sd_bus_message_sensitive(reply);
+        /* sd-bus would put it in when it sends, but not any more where a reply has been sealed to be looked at before. Clients go by it: to some
+         * of them a signal is from nobody until they know whose name the replies come from. */
+        if (c->client->private)
+                r = sd_bus_message_set_sender(reply, BUS_PRIVATE_NAME);
+        if (r < 0) {
+                sd_bus_message_unref(reply);
+                return r;
+        }
         *ret = reply;
         return 0;
 }
