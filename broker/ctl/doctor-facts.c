@@ -33,9 +33,11 @@ size_t fact_lines(const websess_values *v, const char *key, const char *const **
 bool fact_missing(const Patient *p, const websess_values *v, Findings *f, const char *what) {
         if (v)
                 return false;
-        finding(f, HEALTH_SKIPPED, "%s: the broker does not tell: %s", what, *p->reason ? p->reason : "it cannot be reached");
-        if (p->status)
+        if (p->status) {
+                finding(f, HEALTH_SKIPPED, "%s: only root is told", what);
                 advise(f, "Run it as root.");
+        } else
+                finding(f, HEALTH_SKIPPED, "%s: %s", what, *p->reason ? p->reason : "the broker cannot be reached");
         return true;
 }
 

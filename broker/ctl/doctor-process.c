@@ -61,8 +61,7 @@ static bool read_process(const Patient *p, ProcessFacts *ret, Findings *f) {
                 return false;
         }
         process_read(ret, status, limits);
-        /* What of a process is in /proc belongs to root where its memory is closed. */
-        snprintf(path, sizeof(path), "/proc/%d", (int) p->pid);
+        /* The files of a process in /proc belong to root where its memory is closed; its folder never does. */
         ret->dumpable = stat(path, &st) == 0 && st.st_uid == ret->uid && ret->uid != 0;
         return true;
 }

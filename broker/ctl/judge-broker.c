@@ -50,7 +50,7 @@ void judge_store(const StoreFacts *s, Findings *f) {
                 finding(f, HEALTH_PROBLEM, "the store cannot write: %s", s->error);
                 advise(f, "Mend the disk of %s, or make room; the broker goes on by itself. Sessions can be ended meanwhile.", s->directory);
         }
-        finding(f, percent >= 95 ? HEALTH_PROBLEM : percent >= 80 ? HEALTH_WARNING : HEALTH_OK, "%u%% of MaxSize= are used (%" PRIu64 " of %" PRIu64
+        finding(f, percent >= 95 ? HEALTH_PROBLEM : percent >= 80 ? HEALTH_WARNING : HEALTH_OK, "%u%% of MaxSize= is used (%" PRIu64 " of %" PRIu64
                 " MiB)", percent, s->used / MIB, s->max / MIB);
         if (percent >= 80)
                 advise(f, "Raise MaxSize= in [Store] of websess.conf and restart the broker, or shorten LifetimeSec= and IdleSec= of the services.");

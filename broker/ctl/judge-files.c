@@ -56,19 +56,25 @@ void judge_file(const FileFacts *file, const FileRule *rule, Findings *f) {
 }
 
 void judge_key(const KeyFacts *k, Findings *f) {
+        const FileFacts *file = &k->file;
         char text[32];
 
-        if (k->mode & 077) {
-                finding(f, HEALTH_PROBLEM, "the key of the accounts' digests lies in %s, which others can read (mode %04o)", k->path, k->mode & 07777);
-                advise(f, "Run `chmod 0600 %s`: with the key and a session's digest, guesses at a password's hash can be checked.", k->path);
-        }
-        if (!k->age_known) {
-                finding(f, HEALTH_SKIPPED, "the age of the key in %s is not known: the file system keeps no time of birth", k->path);
+        if (file->error == ENOENT) {
+                finding(f, HEALTH_WARNING, "the key of the accounts' digests, %s, is not there", file->path);
+                advise(f, "Restart websessd.service, which makes another; what happened to accounts before that, no session will notice.");
                 return;
         }
+        if (file->error != 0) {
+                finding(f, HEALTH_SKIPPED, "the key of the accounts' digests, %s, cannot be looked at: %s", file->path, strerror(file->error));
+                advise(f, "Run it as root.");
+                return;
+        }
+        if (file->mode & 077) {
+                finding(f, HEALTH_PROBLEM, "others can read %s (mode %04o)", file->path, file->mode & 07777);
+                advise(f, "Run `chmod 0600 %s`: with it and a backup, guesses at the hash of a password can be checked. Then make another.", file->path);
+        }
         span_format(k->age_usec, text);
-        finding(f, k->age_usec > KEY_OLD ? HEALTH_WARNING : HEALTH_OK, "the key of the accounts' digests is at least %s old, as old as %s",
-                k->age_usec < USEC_PER_SEC ? "0s" : text, k->path);
+        finding(f, k->age_usec > KEY_OLD ? HEALTH_WARNING : HEALTH_OK, "the key of the accounts' digests is %s old", k->age_usec < USEC_PER_SEC ? "0s" : text);
         if (k->age_usec > KEY_OLD)
-                advise(f, "For a new one, stop websessd, move %s away, and start it: all sessions end by that.", k->path);
+                advise(f, "For another, stop websessd.service, remove %s, and start it; sessions then begin to watch their accounts anew.", file->path);
 }

@@ -85,7 +85,7 @@ size_t swaps_open(const char *swaps, SwapIsSafe safe, char *out, size_t size) {
 
 void judge_swap(size_t n_open, const char *names, uint64_t swapped_kb, Findings *f) {
         if (n_open == 0) {
-                finding(f, HEALTH_OK, "no swap is open to read: there is none, or it is encrypted or in memory");
+                finding(f, HEALTH_OK, "no secret can reach a disk by swap: there is none, or it is encrypted or in memory");
                 return;
         }
         finding(f, HEALTH_WARNING, "passwords and tokens may reach a disk by swap that is not encrypted (%s); %" PRIu64 " KiB of the broker are there now",

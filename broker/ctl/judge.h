@@ -61,10 +61,8 @@ typedef struct FileRule {
 void judge_file(const FileFacts *file, const FileRule *rule, Findings *f);
 
 typedef struct KeyFacts {
-        const char *path;
-        bool age_known;
+        FileFacts file;
         uint64_t age_usec;
-        mode_t mode;
 } KeyFacts;
 void judge_key(const KeyFacts *k, Findings *f);
 

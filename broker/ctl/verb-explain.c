@@ -59,7 +59,7 @@ static void view_explanation(const Ctl *c, const websess_values *v, const webses
         view_text(v, "Reason", "Reason");
         view_point(v, "Ended", "Ended");
         view_point(v, "IdleEnd", "Idle end");
-        view_lines(v, "Ends", "Ends by");
+        view_lines(v, "Ends", "What ends it");
         view_lines(v, "RolesFrom", "Roles from");
         view_lines(v, "LoginBy", "Login by");
         view_lines(v, "Access", "You may");

@@ -215,7 +215,7 @@ def test_ctl_explain(world, ctl):
     token, session = make(world, user="typed", roles=["USER"], RemoteHost="192.0.2.7")
     fields = ctl("explain", session["Id"]).fields
     assert fields["State"] == "live" and fields["Session"] == session["Id"] and fields["Remote host"] == "192.0.2.7"
-    assert "given by name" in fields["Roles from"] and fields["Journal"].endswith(session["Id"]) and "IdleSec=" in fields["Ends by"]
+    assert "given by name" in fields["Roles from"] and fields["Journal"].endswith(session["Id"]) and "IdleSec=" in fields["What ends it"]
     assert fields["Creator"].startswith(f"uid {os.getuid()}")
     shown = ctl("explain", "--json=short", input=token).json
     assert shown["State"] == "live" and shown["Session"]["Id"] == session["Id"] and "Token" not in shown["Session"]

@@ -7,7 +7,6 @@
  *   PRETEND_NO_PIDFD=1     a kernel without SO_PEERPIDFD
  *   PRETEND_DUMPABLE=1     a process that cannot make itself undumpable
  *   PRETEND_TID=1          a kernel that does not notice the end of a robust futex's owner
- *   PRETEND_BIRTH=SECONDS  files were made then, in seconds since 1970
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -15,7 +14,6 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timex.h>
 #include <time.h>
@@ -79,15 +77,4 @@ EXPORT int prctl(int option, ...) {
 
 EXPORT pid_t gettid(void) {
         return getenv("PRETEND_TID") ? 1 : (pid_t) syscall(SYS_gettid);
-}
-
-EXPORT int statx(int folder, const char *restrict path, int flags, unsigned mask, struct statx *restrict st) {
-        const char *birth = getenv("PRETEND_BIRTH");
-        long r = syscall(SYS_statx, folder, path, flags, mask, st);
-
-        if (r == 0 && birth) {
-                st->stx_mask |= STATX_BTIME;
-                st->stx_btime.tv_sec = strtol(birth, NULL, 10);
-        }
-        return (int) r;
 }

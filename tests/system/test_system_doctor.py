@@ -23,7 +23,7 @@ def test_nothing_is_wrong_with_an_installed_machine(machine):
         "reach", "bus", "health", "store", "maps", "helpers", "policy", "pam", "files", "key", "process", "secrets"}
     assert not [lines for key, lines in found.items() if key[1] == "skipped" and key[0] not in ("labels", "key")], found
     assert len(found["reach", "ok"]) == 2 and any("has the name org.websess1" in line for line in found["bus", "ok"])
-    assert "in its sandbox" in found["process", "ok"][0]
+    assert "in its sandbox" in found["process", "ok"][0] and "leaves no core file" in found["secrets", "ok"][0]
     assert "0 problems" in machine.out("websessctl", "doctor")
 
 

@@ -69,7 +69,7 @@ static void test_store(void **state) {
 
                 judge_store(&(StoreFacts) { "/s", cases[i].error, cases[i].used * MIB, 100 * MIB, 4 * MIB, cases[i].kept, true, cases[i].disk_free }, &f);
                 assert_int_equal(f.n, 2);
-                found(&f, 0, cases[i].used_health, "of MaxSize= are used");
+                found(&f, 0, cases[i].used_health, "of MaxSize= is used");
                 found(&f, 1, cases[i].disk_health, "the disk of /s");
         }
 }
@@ -175,14 +175,18 @@ static void test_files(void **state) {
 static void test_key(void **state) {
         _cleanup_(findings_done) Findings f = {};
 
-        judge_key(&(KeyFacts) { "/k", true, 3 * USEC_PER_DAY, 0600 }, &f);
-        found(&f, 0, HEALTH_OK, "at least 3d old");
-        judge_key(&(KeyFacts) { "/k", true, 6 * 365 * USEC_PER_DAY, 0600 }, &f);
+        judge_key(&(KeyFacts) { { "/k", 0, S_IFREG | 0600, 9 }, 3 * USEC_PER_DAY }, &f);
+        found(&f, 0, HEALTH_OK, "is 3d old");
+        judge_key(&(KeyFacts) { { "/k", 0, S_IFREG | 0600, 9 }, 6 * 365 * USEC_PER_DAY }, &f);
         found(&f, 1, HEALTH_WARNING, "old");
-        judge_key(&(KeyFacts) { "/k", false, 0, 0640 }, &f);
-        found(&f, 2, HEALTH_PROBLEM, "others can read (mode 0640)");
-        found(&f, 3, HEALTH_SKIPPED, "the age of the key");
-        assert_int_equal(f.n, 4);
+        judge_key(&(KeyFacts) { { "/k", 0, S_IFREG | 0640, 9 }, 0 }, &f);
+        found(&f, 2, HEALTH_PROBLEM, "others can read /k (mode 0640)");
+        found(&f, 3, HEALTH_OK, "is 0s old");
+        judge_key(&(KeyFacts) { { "/k", ENOENT, 0, 0 }, 0 }, &f);
+        found(&f, 4, HEALTH_WARNING, "is not there");
+        judge_key(&(KeyFacts) { { "/k", EACCES, 0, 0 }, 0 }, &f);
+        found(&f, 5, HEALTH_SKIPPED, "cannot be looked at");
+        assert_int_equal(f.n, 6);
 }
 
 static const char sandboxed[] = "Name:\twebsessd\nUid:\t998\t998\t998\t998\nVmSwap:\t      12 kB\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t9\n"
@@ -257,7 +261,7 @@ static void test_S19_swap(void **state) {
         assert_int_equal(swaps_open(text, is_safe, names, 12), 2);
 
         judge_swap(0, "", 0, &f);
-        found(&f, 0, HEALTH_OK, "no swap");
+        found(&f, 0, HEALTH_OK, "no secret can reach");
         judge_swap(1, "/dev/sda2", 8, &f);
         found(&f, 1, HEALTH_WARNING, "(/dev/sda2); 8 KiB of the broker");
 }
