@@ -207,7 +207,10 @@ TEST_DEPS += locales          # a language for PAM to speak
 TEST_DEPS += sudo             # takes a session for a password
 TEST_DEPS += libnss-systemd   # users that stand in no file
 TEST_DEPS += spin             # the model of the map's protocol
-TEST_DEPS += mandoc libxml2-utils shellcheck    # linters
+TEST_DEPS += mandoc libxml2-utils shellcheck apparmor    # linters
+TEST_DEPS += selinux-policy-dev selinux-policy-default policycoreutils python3-setools  # rules of the SELinux policy
+# To see it confined, in a machine that is emulated.
+SELINUX_DEPS := qemu-system-x86 debootstrap e2fsprogs selinux-policy-dev policycoreutils
 # To measure it.
 BENCH_DEPS := redis-server libhiredis-dev
 
@@ -217,6 +220,8 @@ deps-demo:
 	$(call install-packages,$(DEPS) $(DEMO_DEPS))
 deps-test:
 	$(call install-packages,$(DEPS) $(DEMO_DEPS) $(TEST_DEPS))
+deps-selinux:
+	$(call install-packages,$(DEPS) $(DEMO_DEPS) $(TEST_DEPS) $(SELINUX_DEPS))
 deps-bench:
 	$(call install-packages,$(DEPS) $(DEMO_DEPS) $(BENCH_DEPS))
 
@@ -244,7 +249,7 @@ test: deps-test
 	@BUILD=$(BUILD) tests/run
 
 # One kind of tests alone; integration and system take pytest's arguments as ARGS='-k S10'.
-unit sanitized threads model check integration system: all test-programs
+unit sanitized threads model check policy integration system: all test-programs
 	@BUILD=$(BUILD) tests/run $@ $(ARGS)
 
 # The same as `make test`, for longer: make check-crash CYCLES=10000. The figures are left in build/crash.json and so on.
@@ -270,6 +275,18 @@ bench: deps-bench
 	+@$(PARALLEL) all bench-programs
 	@BUILD=$(BUILD) tests/bench/run $(ARGS)
 
+# Boots a machine of its own in which websess is confined. Minutes; where the packages cannot be had, the tests say so.
+check-selinux:
+	@$(MAKE) --no-print-directory deps-selinux || :
+	+@$(PARALLEL) all confined-programs
+	@BUILD=$(BUILD) tests/run confined $(ARGS)
+
+CONFINED_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/confined/*.c))
+confined-programs: $(CONFINED_PROGRAMS)
+$(CONFINED_PROGRAMS): LIBS := -L$(BUILD) -lwebsess -lsystemd
+$(CONFINED_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libwebsess.so
+	$(call link,-pie)
+
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 bench-programs: $(BENCHES) $(TEST_MODULES)
 $(BENCHES): LIBS := -lsystemd -lcrypto -llmdb -lpcre2-8 -lpsl -lpam -lhiredis -lpthread -lm
@@ -277,9 +294,11 @@ $(BENCHES): $(BUILD)/%: $(BUILD)/%.o $(LAYERS)
 	$(call link,-pie)
 
 # The policy module builds with the reference policy's own Makefile (package selinux-policy-dev), in the build folder.
-selinux:
-	@mkdir -p $(BUILD)/selinux && cp selinux/websess.te selinux/websess.fc selinux/websess.if $(BUILD)/selinux/
-	make -C $(BUILD)/selinux -f /usr/share/selinux/devel/Makefile websess.pp
+SELINUX_DEVEL := $(wildcard /usr/share/selinux/devel/Makefile)
+selinux: $(BUILD)/selinux/websess.pp
+$(BUILD)/selinux/websess.pp: $(wildcard selinux/websess.*)
+	$(call run,POLICY,$@) mkdir -p $(@D); cp selinux/websess.te selinux/websess.fc selinux/websess.if $(@D); \
+		$(MAKE) -s -C $(@D) -f /usr/share/selinux/devel/Makefile $(@F)
 
 # ---- to install -----------------------------------------------------------------------------------------------------
 
@@ -316,6 +335,9 @@ $(if $(wildcard pam/*.c),0644 $(BUILD)/pam_websess.so /usr/lib/$(multiarch)/secu
 0644 systemd/org.websess1.conf          /usr/share/dbus-1/system.d/org.websess1.conf
 0644 systemd/org.websess1.service       /usr/share/dbus-1/system-services/org.websess1.service
 0644 systemd/org.websess1.xml           /usr/share/dbus-1/interfaces/org.websess1.xml
+0644 $(BUILD)/installed/websess.apparmor $(sysconfdir)/apparmor.d/websessd
+$(if $(SELINUX_DEVEL),0644 $(BUILD)/selinux/websess.pp /usr/share/selinux/packages/websess.pp)
+0644 selinux/websess.if                 /usr/share/selinux/devel/include/services/websess.if
 $(if $(wildcard broker/ctl/websessctl.bash),0644 broker/ctl/websessctl.bash /usr/share/bash-completion/completions/websessctl)
 $(foreach page,$(MAN_PAGES),0644 $(page) $(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))$(newline))
 $(foreach function,$(FUNCTIONS),0644 $(BUILD)/installed/function.3 $(mandir)/man3/$(function).3$(newline))
@@ -335,7 +357,7 @@ export INSTALLED CONFIGURATION
 needs-root = $(if $(DESTDIR),,@test $$(id -u) = 0 || { echo "As root, run:  make $(1)   (or choose a folder: DESTDIR=…)" >&2; exit 1; })
 
 # Each file takes its place at once: what is started meanwhile, a helper for a login, is the old one or the new one.
-install: all $(addprefix $(BUILD)/installed/,function.3 websessctl libwebsess.pc websessd.service websess-pam@.service)
+install: all $(if $(SELINUX_DEVEL),selinux) $(addprefix $(BUILD)/installed/,function.3 websessctl libwebsess.pc websessd.service websess-pam@.service websess.apparmor)
 	$(call needs-root,install)
 	@set -e; echo "$$INSTALLED" | while read -r mode from to; do test -n "$$to" || continue; \
 		install -D -m $$mode "$$from" "$(DESTDIR)$$to.new" && mv -f "$(DESTDIR)$$to.new" "$(DESTDIR)$$to"; done
@@ -356,6 +378,8 @@ uninstall:
 # Always anew: prefix may be another than last time.
 $(BUILD)/installed/%.service: systemd/%.service FORCE
 	@mkdir -p $(@D); sed 's|/usr/lib/websess/|$(libexecdir)/|; s|/usr/bin/|$(prefix)/bin/|' $< > $@
+$(BUILD)/installed/%.apparmor: systemd/%.apparmor FORCE
+	@mkdir -p $(@D); sed 's|/usr/lib/websess/|$(libexecdir)/|' $< > $@
 $(BUILD)/installed/%.pc: lib/%.pc.in FORCE
 	@mkdir -p $(@D); sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@version@|$(VERSION)|i' $< > $@
 $(BUILD)/installed/function.3:
@@ -371,10 +395,10 @@ clean:
 help:
 	@sed -n '1,2d; /^#/!q; s/^# \{0,1\}//p' Makefile
 	@echo
-	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux | check-crash check-power | install uninstall clean"
+	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux policy | check-crash check-power check-selinux | install uninstall clean"
 
 FORCE:
-.PHONY: all fuzz fuzz-programs unit-programs test-programs bench-programs deps deps-demo deps-test deps-bench demo test unit sanitized threads model check \
-	integration system bench selinux check-crash check-power install uninstall clean help FORCE
+.PHONY: all fuzz fuzz-programs unit-programs test-programs bench-programs deps deps-demo deps-test deps-selinux deps-bench demo test unit sanitized threads model check \
+	integration system policy bench selinux confined-programs check-selinux check-crash check-power install uninstall clean help FORCE
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -120,12 +120,12 @@ def test_make_targets_exist():
 
 def paths():
     """What is quoted and looks like a file or folder of the tree. Tests are named from tests/ on."""
-    return sorted({q for q in quoted(PROSE) if re.match(r"(include|lib|broker|pam|systemd|selinux|man|tests|unit|integration|system)/", q)})
+    return sorted({q for q in quoted(PROSE) if re.match(r"(include|lib|broker|pam|systemd|selinux|man|tests|unit|integration|system|confined)/", q)})
 
 
 @pytest.mark.parametrize("name", paths())
 def test_named_files_exist(name):
-    base = ROOT / "tests" if name.split("/")[0] in ("unit", "integration", "system") else ROOT
+    base = ROOT / "tests" if name.split("/")[0] in ("unit", "integration", "system", "confined") else ROOT
     assert list(base.glob(name.rstrip("/"))), f"README.md names {name}"
 
 

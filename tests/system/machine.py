@@ -130,7 +130,7 @@ class Machine:
 
     def install(self):
         """The tree, as it has been built, and `make install` in it."""
-        files = ["Makefile", "include", "lib", "pam", "broker", "systemd", "man", "tests"]
+        files = ["Makefile", "include", "lib", "pam", "broker", "systemd", "selinux", "man", "tests"]
         files += [str(BUILD.relative_to(ROOT))]
         pack = subprocess.Popen(["tar", "-C", str(ROOT), "-c", *(f for f in files if (ROOT / f).exists())], stdout=subprocess.PIPE)
         self.run("mkdir", "-p", SOURCE)
