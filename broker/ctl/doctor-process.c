@@ -118,6 +118,20 @@ static bool begins_with(const char *path, char what) {
         return read_text(path, text, sizeof(text)) > 0 && text[0] == what;
 }
 
+/* An older kernel has one place for the labels of all. */
+static void check_apparmor(const Patient *p, Findings *f) {
+        char text[256];
+        const char *label = read_label(p, "apparmor/current", text, sizeof(text));
+
+        if (!label)
+                label = read_label(p, "current", text, sizeof(text));
+        judge_label(&(LabelFacts) {
+                .system = "AppArmor", .process = label, .enforcing = label && !strstr(label, "(complain)"),
+                .expected = access("/etc/apparmor.d/websessd", F_OK) == 0 ? "websessd" : NULL,
+                .install = "Install the profile as /etc/apparmor.d/websessd (`make install` does), load it by apparmor_parser(8), restart websessd.service.",
+        }, f);
+}
+
 void check_labels(const Patient *p, Findings *f) {
         const bool selinux = access("/sys/fs/selinux/enforce", F_OK) == 0;
         const bool apparmor = begins_with("/sys/module/apparmor/parameters/enabled", 'Y');
@@ -131,11 +145,7 @@ void check_labels(const Patient *p, Findings *f) {
                                    "/run/websess /etc/websess`, restart.",
                 }, f);
         if (apparmor)
-                judge_label(&(LabelFacts) {
-                        .system = "AppArmor", .enforcing = true, .process = read_label(p, "apparmor/current", label, sizeof(label)),
-                        .expected = access("/etc/apparmor.d/websessd", F_OK) == 0 ? "websessd" : NULL,
-                        .install = "Install the profile as /etc/apparmor.d/websessd, load it by apparmor_parser(8), restart websessd.service.",
-                }, f);
+                check_apparmor(p, f);
         if (!selinux && !apparmor)
                 finding(f, HEALTH_OK, "neither SELinux nor AppArmor is active; the units' sandbox is all that confines");
 }

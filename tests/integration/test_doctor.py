@@ -28,7 +28,7 @@ SHOP = """
     Resolve=irc @uucp
     """
 BUS_POLICY = '<busconfig><policy user="websess"><allow own="org.websess1"/></policy></busconfig>'
-LOOK = 'set -e; while [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done; shift; exec "$@"'
+LOOK = 'set -e; while [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done; shift; eval "$FIRST"; exec "$@"'
 
 
 class Whole:
@@ -57,11 +57,12 @@ class Whole:
             self.bus.stop()
             self.place.remove()
 
-    def run(self, *arguments, who=None, env=(), binds=()):
+    def run(self, *arguments, who=None, env=(), binds=(), first=""):
+        """The doctor as somebody, with these files in the place of others, after a command of the shell."""
         views = [str(word) for path, source in (self.binds | dict(binds)).items() for word in (source, path)]
         become = ["setpriv", f"--reuid={who}", f"--regid={who}", "--clear-groups"] if who else []
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TZ": "UTC", "WEBSESS_SOCKET": str(self.broker.socket_path),
-                       "DBUS_SYSTEM_BUS_ADDRESS": self.bus.address} | dict(env)
+                       "DBUS_SYSTEM_BUS_ADDRESS": self.bus.address, "FIRST": first} | dict(env)
         return subprocess.run(["unshare", "--mount", "--propagation=private", "/bin/sh", "-c", LOOK, "sh", *views, "--", *become,
                                self.place.bin / "websessctl", "doctor", *arguments], capture_output=True, text=True, timeout=60, env=environment)
 
@@ -317,17 +318,12 @@ def test_a_bus_without_the_policy(whole, tmp_path):
     whole.only("bus", "problem", "the bus has no policy for org.websess1", binds={"/usr/share/dbus-1/system.d": tmp_path})
 
 
-def test_a_disk_that_fills_up(whole):
+@pytest.mark.parametrize("size, health", [("2m", "problem"), ("30m", "warning")])
+def test_a_disk_that_fills_up(whole, size, health):
     """The doctor sees a small file system where the state is; the broker does not."""
-    for size, health in (("2m", "problem"), ("30m", "warning")):
-        look = LOOK.replace("exec", f'mount -t tmpfs -o size={size},mode=700,uid={os.stat(whole.place.state).st_uid} none "{whole.place.state}"; exec', 1)
-        before, world_look = globals()["LOOK"], look
-        globals()["LOOK"] = world_look
-        try:
-            found = whole.findings()
-        finally:
-            globals()["LOOK"] = before
-        assert any("the disk of" in line for line in found["store", health])
+    uid = os.stat(whole.place.state).st_uid
+    found = whole.findings(first=f'mount -t tmpfs -o size={size},mode=700,uid={uid} none "{whole.place.state}"')
+    assert any("the disk of" in line for line in found["store", health])
 
 
 def test_labels(whole, tmp_path):
@@ -342,6 +338,19 @@ def test_labels(whole, tmp_path):
         label.write_text(text)
         (tmp_path / "fs/selinux/enforce").write_text(enforce)
         assert "SELinux" in whole.only("labels", health, said, binds=views)["labels", health][0]
+
+
+def test_labels_of_apparmor(whole, tmp_path):
+    enabled, label = (tmp_path / name for name in ("enabled", "label"))
+    enabled.write_text("Y\n")
+    first = f'mount -t tmpfs none /sys/module; mkdir -p /sys/module/apparmor/parameters; cp {enabled} /sys/module/apparmor/parameters/enabled'
+    views = {f"/proc/{whole.broker.pid}/attr/current": label}
+    for text, health, said in (("websessd (enforce)", "ok", "confines the broker"), ("websessd (complain)", "warning", "only warns"),
+                               ("unconfined", "problem", "does not confine the broker")):
+        label.write_text(text + "\n")
+        install = "; mount -t tmpfs none /etc/apparmor.d; touch /etc/apparmor.d/websessd"
+        assert "AppArmor" in whole.only("labels", health, said, binds=views, first=first + install)["labels", health][0]
+    whole.only("labels", "warning", "nothing of it confines", binds=views, first=first + "; mount -t tmpfs none /etc/apparmor.d")
 
 
 # ---- a broker of its own for what cannot be undone ----
