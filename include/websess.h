@@ -351,8 +351,12 @@ int websess_options_replace_token(websess_options *o, const char *token, size_t 
 int websess_options_keep_attribute(websess_options *o, const char *key);
 
 /* For a conversation: authenticate the user of this token's session again. It keeps its id, gets a fresh token, and is
- * worth more afterwards. Of the other options only remote_host, user_agent and host go with it. */
+ * worth more afterwards. Of the other options only remote_host, user_agent, host and language go with it. */
 int websess_options_token(websess_options *o, const char *token, size_t len);
+
+/* For a conversation: what the user speaks, such as "de" or "de-AT". What PAM says comes in the first of the service's languages that fits, else in
+ * the first of all. */
+int websess_options_language(websess_options *o, const char *language);
 
 /* Shorter times than the policy's; they are never made longer. remember ("stay signed in") asks for its RememberSec. */
 int websess_options_idle_usec(websess_options *o, uint64_t usec);

@@ -78,6 +78,10 @@ int websess_options_user_agent(websess_options *o, const char *agent) {
         return set_text(o, OPTION_USER_AGENT, agent, validate_user_agent);
 }
 
+int websess_options_language(websess_options *o, const char *language) {
+        return set_text(o, OPTION_LANGUAGE, language, validate_language);
+}
+
 int websess_options_host(websess_options *o, const char *host) {
         return set_text(o, OPTION_HOST, host, validate_remote_host);
 }
@@ -206,6 +210,7 @@ static int append_texts(sd_bus_message *m, const websess_options *o) {
                 { OPTION_HOST, "Host" },
                 { OPTION_REPLACE_TOKEN, "ReplaceToken" },
                 { OPTION_TOKEN, "Token" },
+                { OPTION_LANGUAGE, "Language" },
         };
         int r = 0;
 

@@ -13,6 +13,7 @@ enum {
         OPTION_REPLACE_TOKEN,
         OPTION_REQUEST_ID,
         OPTION_TOKEN,
+        OPTION_LANGUAGE,
         _OPTION_TEXTS,
 };
 

@@ -160,6 +160,7 @@ static int ask_first(Login *l, const Strings *answers, BusCall *call, Fault *f) 
         return authenticator_begin(l->manager->authenticator, &l->authentication, &(AuthRequest) {
                 .service = l->service->name, .user = l->user, .remote_host = l->host, .started = bus_call_started(call),
                 .prompted = prompted, .step_up = options_have(&l->options, OPTION_TOKEN), .session = l->session,
+                .language = l->options.language,
         }, authenticated, l, f);
 }
 

@@ -28,7 +28,7 @@ int step_up_begin(Login *l, Slice user, Fault *f) {
         int k;
 
         if (l->options.has & ~OPTIONS_STEP_UP)
-                return fault(f, FAULT_INVALID_ARGUMENT, "with Token, only RemoteHost, UserAgent and Host are taken: the rest is the session's already");
+                return fault(f, FAULT_INVALID_ARGUMENT, "with Token, only RemoteHost, UserAgent, Host and Language are taken: the rest is the session's already");
         k = find_session(l, &s, &r, f);
         if (k != 0)
                 return k;

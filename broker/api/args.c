@@ -153,6 +153,7 @@ static const struct {
         [OPTION_REPLACE_TOKEN] = { "ReplaceToken", "s", offsetof(Options, replace_token), check_replaced },
         [OPTION_REQUEST_ID] = { "RequestId", "s", offsetof(Options, request_id), validate_request_id },
         [OPTION_TOKEN] = { "Token", "s", offsetof(Options, token), validate_token_text },
+        [OPTION_LANGUAGE] = { "Language", "s", offsetof(Options, language), validate_language },
         [OPTION_SERVICE] = { "Service", "s", offsetof(Options, service), check_optional_service },
         [OPTION_USER] = { "User", "s", offsetof(Options, user), check_optional_user },
         [OPTION_USER_PREFIX] = { "UserPrefix", "s", offsetof(Options, user_prefix), check_optional_user },

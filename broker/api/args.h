@@ -27,7 +27,7 @@ void attributes_done(Attributes *a);
 /* What a{sv} of options, need, filter may hold, in one value; `has` tells which keys were there. */
 typedef struct Options {
         uint64_t has;                   /* bits of 1 << OPTION_* */
-        Slice remote_host, user_agent, host, replace_token, request_id, token;
+        Slice remote_host, user_agent, host, replace_token, request_id, token, language;
         Slice service, user, user_prefix, role, after, except;
         Strings roles, methods, keep;
         Attributes attributes;
@@ -46,6 +46,7 @@ typedef enum Option {
         OPTION_REPLACE_TOKEN,
         OPTION_REQUEST_ID,
         OPTION_TOKEN,
+        OPTION_LANGUAGE,
         OPTION_SERVICE,
         OPTION_USER,
         OPTION_USER_PREFIX,
@@ -82,10 +83,10 @@ static inline bool options_have(const Options *o, Option which) {
                      OPTION_BIT(OPTION_IDLE_USEC) | OPTION_BIT(OPTION_LIFETIME_USEC) | OPTION_BIT(OPTION_REMEMBER) | \
                      OPTION_BIT(OPTION_LEVEL) | OPTION_BIT(OPTION_AUTH_METHODS))
 #define OPTIONS_LOGIN (OPTIONS_NEW | OPTION_BIT(OPTION_ATTRIBUTES) | OPTION_BIT(OPTION_ROLES))
-#define OPTIONS_BEGIN (OPTIONS_LOGIN | OPTION_BIT(OPTION_TOKEN))
+#define OPTIONS_BEGIN (OPTIONS_LOGIN | OPTION_BIT(OPTION_TOKEN) | OPTION_BIT(OPTION_LANGUAGE))
 /* What authenticating again takes: the rest is the session's already. */
 #define OPTIONS_STEP_UP (OPTION_BIT(OPTION_TOKEN) | OPTION_BIT(OPTION_REMOTE_HOST) | OPTION_BIT(OPTION_USER_AGENT) | \
-                         OPTION_BIT(OPTION_HOST))
+                         OPTION_BIT(OPTION_HOST) | OPTION_BIT(OPTION_LANGUAGE))
 #define OPTIONS_CREATE (OPTIONS_NEW | OPTION_BIT(OPTION_AUTH_TIME))
 #define OPTIONS_ROTATE (OPTION_BIT(OPTION_REQUEST_ID) | OPTION_BIT(OPTION_HOST) | OPTION_BIT(OPTION_LEVEL) | \
                         OPTION_BIT(OPTION_AUTH_METHODS) | OPTION_BIT(OPTION_AUTH_TIME))

@@ -113,7 +113,7 @@ static int die_with_broker(int fd) {
 
 /* The question as C strings. */
 typedef struct Question {
-        char *service, *user, *secret, *remote_host, *session;
+        char *service, *user, *secret, *remote_host, *session, *language;
         bool step_up;
         uint8_t account_key[AUTH_KEY_SIZE];
 } Question;
@@ -126,6 +126,7 @@ static void question_done(Question *q) {
         free(q->secret);
         free(q->remote_host);
         free(q->session);
+        free(q->language);
         wipe(q->account_key, sizeof(q->account_key));
 }
 
@@ -137,7 +138,7 @@ static int question_read(Question *q, const AuthMessage *m) {
         Ident session;
 
         if (validate_service(m->service, NULL) != 0 || validate_user(m->user, NULL) != 0 ||
-            validate_remote_host(m->remote_host, NULL) != 0)
+            validate_remote_host(m->remote_host, NULL) != 0 || validate_language(m->language, NULL) != 0)
                 return -EBADMSG;
         if (m->operation == AUTH_BEGIN && validate_password(m->secret, NULL) != 0)
                 return -EBADMSG;
@@ -150,7 +151,8 @@ static int question_read(Question *q, const AuthMessage *m) {
         q->secret = slice_to_string(m->secret);
         q->remote_host = slice_to_string(m->remote_host);
         q->session = slice_to_string(m->session);
-        return q->service && q->user && q->secret && q->remote_host && q->session ? 0 : -ENOMEM;
+        q->language = slice_to_string(m->language);
+        return q->service && q->user && q->secret && q->remote_host && q->session && q->language ? 0 : -ENOMEM;
 }
 
 /* Which PAM service stands behind a websess service: the policy on disk decides, not whoever asks. Of it only this
@@ -172,12 +174,14 @@ static int find_service(const HelperOptions *options, const char *name, Service 
 }
 
 /* What modules say is in the service's language; where the machine does not have that, they still say it. */
-static void speak(const Service *service) {
-        if (*service->language && (!setlocale(LC_CTYPE, service->language) || !setlocale(LC_MESSAGES, service->language))) {
-                (void) setlocale(LC_CTYPE, "C");
-                fprintf(stderr, "websess-pam: there is no locale %s on this machine: see Language= of service \"%s\", and locale-gen(8)\n",
-                        service->language, service->name);
-        }
+static void speak(const Service *service, const char *wanted) {
+        const char *language = service_language(service, wanted);
+
+        if (!language || (setlocale(LC_CTYPE, language) && setlocale(LC_MESSAGES, language)))
+                return;
+        (void) setlocale(LC_CTYPE, "C");
+        fprintf(stderr, "websess-pam: there is no locale %s on this machine: see Language= of service \"%s\", and locale-gen(8)\n",
+                language, service->name);
 }
 
 static int send_outcome(Helper *h, int outcome, int pam_result, uint64_t delay_usec, const char *text) {
@@ -320,7 +324,7 @@ static int handle_question(Helper *h, const AuthMessage *m) {
         r = find_service(h->options, q.service, &service, &f);
         if (r != 0)
                 return send_outcome(h, r, 0, 0, f.text);
-        speak(service);
+        speak(service, q.language);
         stack = service_stack(service, q.step_up);
         r = die_with_broker(h->fd);
         if (r < 0)

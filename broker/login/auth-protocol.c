@@ -56,6 +56,7 @@ static const Field fields[] = {
         { TAG_USER, FIELD_LIST, AT(users), AT(n_users), 1, USER_MAX, BIT(AUTH_LOOK), BIT(AUTH_LOOK) },
         { 19, FIELD_U32, AT(account), 0, 4, 4, BIT(AUTH_ACCOUNT), BIT(AUTH_ACCOUNT) },
         { 20, FIELD_STRING, AT(session), 0, IDENT_HEX_SIZE, IDENT_HEX_SIZE, 0, BIT(AUTH_CONVERSE) },
+        { 21, FIELD_STRING, AT(language), 0, 1, LANGUAGE_MAX, 0, BIT(AUTH_CONVERSE) },
 };
 
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))

@@ -97,6 +97,7 @@ typedef struct AuthMessage {
         Slice service, user, secret, remote_host;
         uint32_t flags;                 /* of RESULT and ACCOUNT, too */
         Slice session;                  /* CONVERSE: the id of the session whose user authenticates again */
+        Slice language;                 /* CONVERSE: what the user speaks */
 
         /* BEGIN, CONVERSE, LOOK: with what account_digest is keyed; all zero: not wanted */
         uint8_t account_key[AUTH_KEY_SIZE];

@@ -21,6 +21,7 @@ int authentication_make_packet(Authentication *x, const AuthRequest *request) {
                 .flags = request->step_up ? AUTH_STEP_UP : 0,
                 .remote_host = slice_of(request->remote_host),
                 .session = slice_of(request->session),
+                .language = request->language,
         };
         int r;
 

@@ -63,6 +63,7 @@ typedef struct AuthRequest {
                                          * people are slow. */
         bool step_up;                   /* a conversation by the stack for authenticating again */
         const char *session;            /* the id of the session that is for; NULL for none */
+        Slice language;                 /* what the user speaks; empty: the service's */
         const char *remote_host;        /* "" for none */
         uint64_t started;               /* CLOCK_BOOTTIME µs: when the request came */
 } AuthRequest;

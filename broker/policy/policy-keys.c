@@ -10,7 +10,6 @@
 #include "validate.h"
 
 #define GIB (UINT64_C(1) << 30)
-#define LANGUAGE_MAX 64u
 #define SERVICE(field) offsetof(Service, field)
 #define SETTING(field) offsetof(Settings, field)
 #define THROTTLE(kind, field) SETTING(throttle.rules[kind].field)
@@ -65,24 +64,10 @@ static int check_step_up_pam_service(const char *value, Fault *f) {
         return *value ? check_pam_service(value, f) : 0;
 }
 
-/* D-Bus carries nothing but UTF-8. What could be a path is no name. */
-static int check_language(const char *value, Fault *f) {
-        static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.@";
-        size_t size = strcspn(value, ".");
-
-        if (!*value)
-                return 0;
-        if (size == 0 || strlen(value) > LANGUAGE_MAX || value[strspn(value, allowed)] ||
-            (strncasecmp(value + size, ".UTF-8", 6) != 0 && strncasecmp(value + size, ".utf8", 5) != 0))
-                return fault(f, FAULT_INVALID_ARGUMENT, "names no locale in UTF-8, as de_DE.UTF-8 does");
-        return 0;
-}
-
 static int check_absolute_path(const char *value, Fault *f) {
         return *value == '/' ? 0 : fault(f, FAULT_INVALID_ARGUMENT, "\"%s\" must be an absolute path", value);
 }
 
-static const KeyCheck language = { check_language };
 static const KeyCheck absolute_path = { check_absolute_path };
 static const KeyCheck pam_service = { check_pam_service };
 static const KeyCheck step_up_pam_service = { check_step_up_pam_service };
@@ -95,7 +80,7 @@ static const KeyCheck cookie_domain = { check_cookie_domain };
 const Key service_keys[] = {
         { "Service", "Users",            parse_enum,     SERVICE(users),               "unix",     users_words },
         { "Service", "PAMService",       parse_name,     SERVICE(pam_service),         "websess",  &pam_service },
-        { "Service", "Language",         parse_name,     SERVICE(language),            "",         &language },
+        { "Service", "Language",         parse_languages, SERVICE(languages),          "",         .reset = methods_reset },
         { "Service", "AuthMethods",      parse_methods,  SERVICE(methods),             "",         .reset = methods_reset },
         { "Service", "Level",            parse_unsigned, SERVICE(level),               "1",        &level_count },
         { "Service", "StepUpPAMService", parse_name,     SERVICE(step_up_pam_service), "",         &step_up_pam_service },

@@ -66,6 +66,7 @@ typedef struct KeyCheck {
 KeyParse parse_access;          /* AccessList (policy-access.c) */
 KeyReset access_list_reset;
 KeyParse parse_methods;         /* Methods (policy-methods.c) */
+KeyParse parse_languages;       /* the same */
 KeyReset methods_reset;
 KeyParse parse_role;            /* Service (policy-roles.c) */
 KeyReset roles_reset;

@@ -29,7 +29,7 @@ Service *service_free(Service *s) {
         free(s->name);
         free(s->path);
         free(s->pam_service);
-        free(s->language);
+        methods_reset(&s->languages);
         methods_reset(&s->methods);
         free(s->step_up_pam_service);
         methods_reset(&s->step_up_methods);

@@ -73,7 +73,7 @@ typedef struct CookieRules {
         char *same_site;
 } CookieRules;
 
-/* RFC 8176 names. */
+/* A list of names, of RFC 8176 mostly. */
 typedef struct Methods {
         char *names[METHODS_MAX];
         size_t n;
@@ -84,7 +84,7 @@ typedef struct Service {
         char *path;                     /* the file it came from, for messages */
         Users users;
         char *pam_service;
-        char *language;                 /* the locale of what PAM says; "" for C */
+        Methods languages;              /* locales of what PAM says, the first where none is asked for; none: C */
         Methods methods;                /* what a pass through that stack proves … */
         unsigned level;                 /* … and is worth */
         char *step_up_pam_service;      /* "" for the same */
@@ -176,6 +176,9 @@ typedef struct Stack {
 
 /* The stack for a login, or for authenticating again. Pure; points into the policy. */
 Stack service_stack(const Service *s, bool step_up);
+
+/* The locale for somebody who speaks wanted ("de", "de-AT"; "" is anything). NULL: C. Pure; points into the policy. */
+const char *service_language(const Service *s, const char *wanted);
 
 bool service_has_role(const Service *s, Slice role);           /* named by [Roles], or the admin role */
 VerdictPolicy service_verdict_policy(const Service *s);

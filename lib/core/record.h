@@ -65,6 +65,7 @@
 #define SERVICE_MAX 64u
 #define REMOTE_HOST_MAX 255u
 #define USER_AGENT_MAX 1024u
+#define LANGUAGE_MAX 64u
 #define UNIT_MAX 255u
 
 enum {

@@ -251,6 +251,12 @@ int validate_user_agent(Slice s, Fault *f) {
         return check_text(s, &rule, f);
 }
 
+int validate_language(Slice s, Fault *f) {
+        static const Rule rule = { "Language", 0, LANGUAGE_MAX, 0 };
+
+        return check_name(s, &rule, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_-.", f);
+}
+
 int validate_request_id(Slice s, Fault *f) {
         static const Rule rule = { "RequestId", 1, 128, 0 };
 

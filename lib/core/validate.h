@@ -23,5 +23,6 @@ int validate_attribute(const Attribute *a, Fault *f);   /* key 1–128 bytes, ty
                                                          * not in strings) */
 int validate_method(Slice s, Fault *f);           /* 1–32 of a–z 0–9 - _ */
 int validate_remote_host(Slice s, Fault *f);      /* 0–255 bytes */
+int validate_language(Slice s, Fault *f);         /* 0–64 letters, digits, _ - . */
 int validate_user_agent(Slice s, Fault *f);       /* 0–1024 bytes */
 int validate_request_id(Slice s, Fault *f);       /* 1–128 bytes */

@@ -76,7 +76,7 @@ for _name in ("id", "service", "user", "role", "remote_host", "user_agent", "cre
     PROTOTYPES[f"websess_session_{_name}"] = (S, [P])
 for _name in ("created", "last_seen", "expires", "idle_usec", "lifetime_end", "auth_time", "version"):
     PROTOTYPES[f"websess_session_{_name}"] = (U64, [P])
-for _name in ("remote_host", "user_agent", "host", "keep_attribute", "request_id", "role", "auth_method"):
+for _name in ("remote_host", "user_agent", "host", "language", "keep_attribute", "request_id", "role", "auth_method"):
     PROTOTYPES[f"websess_options_{_name}"] = (I, [P, S])
 for _name in ("idle_usec", "lifetime_usec", "auth_time", "timeout_usec"):
     PROTOTYPES[f"websess_options_{_name}"] = (I, [P, U64])
@@ -450,9 +450,9 @@ class Conversation:
         self.pointer = so.websess_conversation_free(self.pointer)
 
 
-def login_ask(lib, user, ask, token=None):
+def login_ask(lib, user, ask, token=None, **more):
     """ask(messages) gives the answers, one for each message, or None to give up."""
-    session, options = Session(lib), P()
+    session = Session(lib)
 
     def asked(_, conversation):
         messages = read_messages(conversation)
@@ -464,13 +464,10 @@ def login_ask(lib, user, ask, token=None):
                 check(so.websess_conversation_answer(conversation, i, answers[i].encode(), len(answers[i].encode())))
         return 0
 
-    check(so.websess_options_new(ctypes.byref(options)))
-    try:
+    with new_options(**more) as options:
         if token:
             check(so.websess_options_token(options, token.encode(), len(token)))
         check(so.websess_login_ask(lib.pointer, user.encode(), options, ASK(asked), None, session.pointer))
-    finally:
-        so.websess_options_free(options)
     return session
 
 

@@ -123,7 +123,8 @@ def test_bad_begin_is_refused_at_once(shared, service, user, error):
         begin(shared, service, user)
 
 
-@pytest.mark.parametrize("options", [{"Nonsense": "x"}, {"MaxAuthAgeUSec": 1}, {"RemoteHost": "x" * 256}])
+@pytest.mark.parametrize("options", [{"Nonsense": "x"}, {"MaxAuthAgeUSec": 1}, {"RemoteHost": "x" * 256},
+                                     {"Language": "../de"}, {"Language": "d" * 65}, {"Language": 7}])
 def test_bad_options_are_refused_at_once(shared, options):
     with raises("InvalidArgument"):
         begin(shared, "default", "alice", options)

@@ -25,6 +25,14 @@ def test_blocking_with_a_callback(place, helper, broker, asks):
     assert seen == [[(1, "Password: ")], [(4, "Now the code")], [(2, "Code: ")]]
 
 
+@pytest.mark.policy(default="[Service]\nLanguage=xx_XX.UTF-8 yy_YY.UTF-8\n[Access]\nLogin=*\nResolve=*\n")
+def test_language_goes_along(place, helper, broker, asks):
+    """Neither locale is there; which one was looked for, the helper says."""
+    with Library(broker, "default") as lib:
+        lib.login_ask("bob", lambda messages: ["geheim" if s == 1 else "" for s, _ in messages], language="yy-ZZ")
+    assert "no locale yy_YY.UTF-8" in helper.log
+
+
 def test_callback_gives_up(place, helper, broker, asks):
     with Library(broker, "default") as lib, fails("errno -125"):
         lib.login_ask("bob", lambda messages: None)

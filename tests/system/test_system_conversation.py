@@ -66,18 +66,21 @@ def test_S12_locked_account_is_denied(machine, talk):
         machine.run("usermod", "--unlock", "bob")
 
 
-def test_pam_speaks_the_language_of_the_service(machine, talk):
+def test_pam_speaks_the_language_of_the_service_and_of_the_user(machine, talk):
     """Linux-PAM's own catalogue; a locale that the machine does not have costs nobody the login."""
-    machine.run("localedef", "--no-archive", "-i", "de_DE", "-f", "UTF-8", "de_DE.UTF-8")
+    for locale in ("de_DE", "fr_FR"):
+        machine.run("localedef", "--no-archive", "-i", locale, "-f", "UTF-8", f"{locale}.UTF-8")
+    cases = [("de_DE.UTF-8", {}, "Passwort: "), ("de_DE.UTF-8 fr_FR.UTF-8", {"Language": "fr-CA"}, "Mot de passe : "),
+             ("de_DE.UTF-8 fr_FR.UTF-8", {"Language": "it"}, "Passwort: "), ("sv_SE.UTF-8", {}, "Password: "), ("", {"Language": "de"}, "Password: ")]
     try:
-        for language, text in (("de_DE.UTF-8", "Passwort: "), ("fr_FR.UTF-8", "Password: "), ("", "Password: ")):
-            machine.write("/etc/websess/services.d/german.conf", f"[Service]\nLanguage={language}\n[Access]\nLogin=shopd\n")
+        for languages, options, text in cases:
+            machine.write("/etc/websess/services.d/german.conf", f"[Service]\nLanguage={languages}\n[Access]\nLogin=shopd\n")
             machine.run("websessctl", "reload")
-            states, texts, _, _ = talk("alice", PASSWORDS["alice"], service="german")
-            assert (states, texts) == (["prompt", "done"], [text])
-        assert "no locale fr_FR.UTF-8" in machine.journal("--output=cat", "--since=-2min", "--unit=websess-pam@*")
+            states, texts, _, _ = talk("alice", PASSWORDS["alice"], service="german", **options)
+            assert states == ["prompt", "done"] and [text.replace("\N{NO-BREAK SPACE}", " ") for text in texts] == [text]
+        assert "no locale sv_SE.UTF-8" in machine.journal("--output=cat", "--since=-2min", "--unit=websess-pam@*")
     finally:
-        machine.run("rm", "-r", "/etc/websess/services.d/german.conf", "/usr/lib/locale/de_DE.utf8")
+        machine.run("rm", "-r", "/etc/websess/services.d/german.conf", "/usr/lib/locale/de_DE.utf8", "/usr/lib/locale/fr_FR.utf8")
 
 
 def test_pam_auth_update_knows_the_profile_and_leaves_it_off(machine):

@@ -71,15 +71,16 @@ static void test_S23_values(void **state) {
 
 static void test_S14_languages(void **state) {
         static const char *const bad[] = {
-                "de_DE", "C", "POSIX", ".UTF-8", "de_DE.ISO-8859-1", "../../tmp/x.UTF-8", "/tmp/x.UTF-8", "de DE.UTF-8", "de%n.UTF-8",
-                "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl.UTF-8",
+                "de_DE", "C", "POSIX", ".UTF-8", "de_DE.ISO-8859-1", "../../tmp/x.UTF-8", "/tmp/x.UTF-8", "de%n.UTF-8",
+                "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl",
         };
-        static const char *const good[] = { "de_DE.UTF-8", "C.UTF-8", "sr_RS.utf8@latin", "" };
-        char text[256];
+        static const char *const good[] = { "de_DE.UTF-8", "C.UTF-8 de_DE.utf8", "sr_RS.utf8@latin", "" };
+        char text[256], reason[256];
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 snprintf(text, sizeof(text), "[Service]\nLanguage=%s\n", bad[i]);
-                text_refused(text, "2: Language: names no locale in UTF-8, as de_DE.UTF-8 does");
+                snprintf(reason, sizeof(reason), "2: Language: \"%s\" names no locale in UTF-8, as de_DE.UTF-8 does", bad[i]);
+                text_refused(text, reason);
         }
         for (size_t i = 0; i < ELEMENTSOF(good); i++) {
                 snprintf(text, sizeof(text), "[Service]\nLanguage=%s\n[Service]\nOnLimit=x\n", good[i]);

@@ -372,8 +372,28 @@ static void test_shipped_files_load(void **state) {
         policy_unref(p);
 }
 
+static void test_language_that_fits_best(void **state) {
+        static const struct {
+                const char *wanted, *locale;
+        } cases[] = {
+                { "", "en_GB.UTF-8" }, { "de", "de_DE.UTF-8" }, { "de-AT", "de_AT.UTF-8" }, { "de_at", "de_AT.UTF-8" }, { "DE-ch", "de_DE.UTF-8" },
+                { "fr", "fr.utf8" }, { "fr-CA", "fr.utf8" }, { "d", "en_GB.UTF-8" }, { "deu", "en_GB.UTF-8" }, { "-", "en_GB.UTF-8" },
+                { "de_DE-x", "de_DE.UTF-8" }, { "sr", "sr_RS.UTF-8@latin" },
+        };
+        const Service *s;
+        Policy *p = text_load("[Service]\nLanguage=en_GB.UTF-8 de_DE.UTF-8 de_AT.UTF-8\nLanguage=fr.utf8 sr_RS.UTF-8@latin\n", &s);
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                assert_string_equal(service_language(s, cases[i].wanted), cases[i].locale);
+        policy_unref(p);
+        p = text_load("[Service]\nLanguage=de_DE.UTF-8\nLanguage=\n", &s);
+        assert_null(service_language(s, "de"));
+        policy_unref(p);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_language_that_fits_best),
                 cmocka_unit_test(test_defaults_without_a_single_file),
                 cmocka_unit_test(test_default_settings),
                 cmocka_unit_test(test_F3_every_key_arrives),

@@ -110,7 +110,7 @@ static void test_S23_sizes(void **state) {
                 size_t min, max;
         } cases[] = {
                 { validate_service, 1, 64 }, { validate_user, 1, 256 }, { validate_role, 1, 64 },
-                { validate_token_text, 0, 256 }, { validate_password, 1, 512 }, { validate_method, 1, 32 },
+                { validate_token_text, 0, 256 }, { validate_password, 1, 512 }, { validate_method, 1, 32 }, { validate_language, 0, 64 },
                 { validate_remote_host, 0, 255 }, { validate_user_agent, 0, 1024 }, { validate_request_id, 1, 128 },
         };
         char text[2000];
@@ -135,6 +135,7 @@ static void test_S23_characters(void **state) {
                 assert_int_equal(accepts(validate_service, s), digit || small || capital || line || c == '.');
                 assert_int_equal(accepts(validate_service, front), digit || small || capital || line);
                 assert_int_equal(accepts(validate_method, s), digit || small || line);
+                assert_int_equal(accepts(validate_language, s), accepts(validate_method, s) || (c >= 'A' && c <= 'Z') || c == '.');
                 assert_int_equal(accepts(validate_role, s), !control && c != ' ');
                 assert_int_equal(accepts(validate_role, front), !control && c != ' ' && c != '@' && c != '*');
                 assert_int_equal(accepts(validate_user, s), !control);
