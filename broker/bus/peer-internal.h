@@ -37,7 +37,8 @@ struct Peer {
         QuotaCharge in_charge;
         int fds[WIRE_FDS_MAX];          /* came, and belong to messages not handled yet */
         unsigned n_fds;
-        bool partial, waiting;          /* in[] begins with an unfinished message; the timer runs for it */
+        bool partial, waiting;          /* in[] begins with an unfinished message; the timer runs for one */
+        bool begun_anew;                /* … for another one, which has its own time */
         bool backlog;                   /* in[] may begin with a whole one, which waits for its turn */
 
         struct QueuedList queued;

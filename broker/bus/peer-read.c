@@ -142,7 +142,7 @@ static void handle(Peer *p, const uint8_t *data, size_t size) {
         p->partial = p->backlog = false;
         done = handle_one(p, data, size, &n, &want);
         if (done > 0)
-                p->waiting = false;     /* another message begins: it has its own time */
+                p->begun_anew = true;
         if (n < 0)
                 r = (int) n;
         else if (p->n_fds > 0 && (done == size || !p->sasl.fds))

@@ -55,9 +55,10 @@ static void peer_settle(Peer *p) {
                 events |= EPOLLIN;
         if (r >= 0)
                 r = watch_for(p->bus, &p->watch, events);
-        if (r >= 0 && peer_is_up(p) && waits != p->waiting) {
+        if (r >= 0 && peer_is_up(p) && (waits != p->waiting || (waits && p->begun_anew))) {
                 r = peer_set_patience(p, waits);
                 p->waiting = waits;
+                p->begun_anew = false;
         }
         if (r < 0)
                 peer_doom(p);

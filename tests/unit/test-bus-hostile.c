@@ -127,6 +127,24 @@ static void test_idle_connection_stays(void **state) {
         close(half);
 }
 
+static void test_who_has_finished_a_message_stays(void **state) {
+        Wire w = wire_echo("hello", 5);
+        int slow = toy_raw_hello(&toy), half;
+
+        wire_send(slow, w.bytes, 20);
+        for (int i = 0; i < 3; i++)     /* the loop turns, and has seen that much of it */
+                (void) toy_status(&toy);
+        wire_send(slow, w.bytes + 20, w.size - 20);
+        assert_int_equal(wire_next_type(slow), 2);
+        half = toy_raw_hello(&toy);
+        wire_send(half, w.bytes, 20);
+        toy_wait_eof(half);             /* longer than the time allowed has passed */
+        wire_send(slow, w.bytes, w.size);
+        assert_int_equal(wire_next_type(slow), 2);
+        close(slow);
+        close(half);
+}
+
 static void test_S23_handshake_rubbish(void **state) {
         static char lines[8192];
         static const char *const starts[] = {
@@ -270,6 +288,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_S23_nothing_is_read_behind_a_malformed_message, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S23_half_sent_messages_cost_the_connection, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_idle_connection_stays, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_who_has_finished_a_message_stays, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S23_handshake_rubbish, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S23_bad_utf8_is_an_invalid_argument, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S23_mutated_messages, setup, teardown),

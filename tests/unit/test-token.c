@@ -157,6 +157,35 @@ static void test_S01_only_a_hash_of_the_secret(void **state) {
         assert_memory_not_equal(hash, token.secret, DIGEST_SIZE);
 }
 
+static int compare_secrets(const void *a, const void *b) {
+        return memcmp(a, b, TOKEN_SECRET_SIZE);
+}
+
+/* Made as the broker makes them, and taken from what a client would get. */
+static void test_S01_a_million_tokens_differ_in_their_secrets(void **state) {
+        enum { MANY = 1000000 };
+        uint8_t(*secrets)[TOKEN_SECRET_SIZE] = calloc(MANY, sizeof(*secrets));
+        char text[TOKEN_BODY_SIZE + 1];
+        IdentSource source = {};
+        uint8_t random[10];
+
+        assert_non_null(secrets);
+        for (size_t i = 0; i < MANY; i++) {
+                Token made, got;
+
+                assert_int_equal(random_bytes(random, sizeof(random)), 0);
+                made.id = ident_next(&source, i / 1000, random);
+                assert_int_equal(random_bytes(made.secret, sizeof(made.secret)), 0);
+                token_format(&made, "", text);
+                assert_true(parse(text, "", &got));
+                memcpy(secrets[i], got.secret, sizeof(got.secret));
+        }
+        qsort(secrets, MANY, sizeof(*secrets), compare_secrets);
+        for (size_t i = 1; i < MANY; i++)
+                assert_true(compare_secrets(secrets[i - 1], secrets[i]) < 0);
+        free(secrets);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_known_token),
@@ -168,6 +197,7 @@ int main(void) {
                 cmocka_unit_test(test_padded_and_spaced_texts_are_none),
                 cmocka_unit_test(test_S19_a_refused_token_leaves_nothing),
                 cmocka_unit_test(test_S01_only_a_hash_of_the_secret),
+                cmocka_unit_test(test_S01_a_million_tokens_differ_in_their_secrets),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
