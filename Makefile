@@ -262,6 +262,9 @@ check-crash: deps-test
 check-power: deps-test
 	+@$(PARALLEL) all test-programs
 	$(call long-run,WEBSESS_CUTS=$(CUTS),L02)
+check-faults: deps-test
+	+@$(PARALLEL) all test-programs
+	$(call long-run,WEBSESS_SITES=0 WEBSESS_JOBS=$(shell nproc),L04 and every_site)
 
 # Each target as long as it says, or some: make fuzz FUZZ_SECONDS=3600 ARGS='record live'
 FUZZ_SECONDS ?= 10
@@ -395,10 +398,10 @@ clean:
 help:
 	@sed -n '1,2d; /^#/!q; s/^# \{0,1\}//p' Makefile
 	@echo
-	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux policy | check-crash check-power check-selinux | install uninstall clean"
+	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux policy | check-crash check-power check-faults check-selinux | install uninstall clean"
 
 FORCE:
 .PHONY: all fuzz fuzz-programs unit-programs test-programs bench-programs deps deps-demo deps-test deps-selinux deps-bench demo test unit sanitized threads model check \
-	integration system policy bench selinux confined-programs check-selinux check-crash check-power install uninstall clean help FORCE
+	integration system policy bench selinux confined-programs check-selinux check-crash check-power check-faults install uninstall clean help FORCE
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

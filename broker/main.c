@@ -96,8 +96,10 @@ int main(int argc, char *argv[]) {
         bool keep = false;
         int option;
 
-        if (!configuration || !state || !runtime)
+        if (!configuration || !state || !runtime) {
+                fputs("websessd: out of memory\n", stderr);
                 return EXIT_FAILURE;
+        }
 
         while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
                 switch (option) {

@@ -158,6 +158,22 @@ static int charge(BusCall *c, Fault *f) {
                 (unsigned) c->client->caller.uid);
 }
 
+/* Without the memory for a call, none to wait for an answer either: the caller is told at once. */
+static void turn_away(BusClient *client, sd_bus_message *m) {
+        const sd_bus_error error = SD_BUS_ERROR_MAKE_CONST(WEBSESS_ERROR_PREFIX "Unavailable", "out of memory: try again");
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r = -ENOMEM;
+
+        log_error(r, "cannot take a call of %s", client->name);
+        if (sd_bus_message_get_expect_reply(m) <= 0)
+                return;
+        r = sd_bus_message_new_method_error(m, &reply, &error);
+        if (r >= 0)
+                r = client_send(client, reply);
+        if (r < 0)
+                log_error(r, "cannot send an error to %s", client->name);
+}
+
 void bus_dispatch(BusClient *client, sd_bus_message *m) {
         _cleanup_(bus_call_unrefp) BusCall *c = NULL;
         Fault f = {};
@@ -165,7 +181,7 @@ void bus_dispatch(BusClient *client, sd_bus_message *m) {
 
         r = call_new(&c, client, m);
         if (r < 0) {
-                log_error(r, "cannot take a call of %s", client->name);
+                turn_away(client, m);
                 return;
         }
         r = charge(c, &f);

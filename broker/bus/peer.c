@@ -215,6 +215,9 @@ static int peer_message(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         Peer *p = userdata;
         uint8_t type;
 
+        /* Of sd-bus itself, to which a read failed: this is no message of the peer's, and the one that was written is lost */
+        if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.Local", "Disconnected") > 0)
+                return 1;
         p->feed.seen = p->fd_feed.seen = true;
         /* Whatever else a client sends, a signal or a reply to nothing, is of no interest */
         if (!p->doomed && sd_bus_message_get_type(m, &type) >= 0 && type == SD_BUS_MESSAGE_METHOD_CALL)

@@ -16,6 +16,7 @@
 #define CELLS_PER_BUCKET (MAP_BUCKET_FULL * 16u)        /* at first; what is not used costs no memory */
 #define GRACE_USEC USEC_PER_SEC         /* readers under way find the old map whole; those that slept longer find sequence 0, and ask */
 
+/* Made with the map, so that memory that runs out later does not keep it from being given back. */
 typedef struct Old {
         STAILQ_ENTRY(Old) link;
         Map *map;
@@ -25,6 +26,7 @@ typedef struct Old {
 struct Space {
         SpaceOptions options;
         Map *map;                       /* NULL: none */
+        Old *place;                     /* where the map goes when it is replaced */
         STAILQ_HEAD(, Old) old;
         MapFacts facts;
         char *texts;                    /* the facts' slices point in here */
@@ -64,30 +66,38 @@ Slice space_service(const Space *sp) {
 
 /* ---- maps come and go ---- */
 
-static int make_map(Space *sp, uint32_t n_buckets, uint64_t n_cells, Map **ret) {
+static int make_map(Space *sp, uint32_t n_buckets, uint64_t n_cells, Map **ret, Old **ret_place) {
+        _cleanup_free_ Old *place = NULL;
         uint64_t max = sp->options.max_bytes ? sp->options.max_bytes / MAP_CELL_SIZE : UINT32_MAX - 1;
+        int r;
 
         if (!sp->options.lifeline)
                 return -EOPNOTSUPP;
         if (n_buckets > BUCKETS_MAX)
                 n_buckets = BUCKETS_MAX;
-        return map_new(ret, sp->options.lifeline, &sp->facts, ++sp->generation, &(MapSize) {
+        place = calloc(1, sizeof(*place));
+        if (!place)
+                return -ENOMEM;
+        r = map_new(ret, sp->options.lifeline, &sp->facts, ++sp->generation, &(MapSize) {
                 .n_buckets = n_buckets, .n_cells = (uint32_t) (n_cells < max ? n_cells : max), .own_readers = sp->own_readers });
+        if (r < 0)
+                return r;
+        *ret_place = TAKE_PTR(place);
+        return 0;
 }
 
-/* A map that still holds a record of ours, or that cannot be remembered, keeps its memory for good. */
-static void retire(Space *sp, Map *m, bool still_used, uint64_t now) {
-        Old *o;
-
+/* A map that still holds a record of ours keeps its memory for good. */
+static void retire(Space *sp, Map *m, Old *place, bool still_used, uint64_t now) {
         if (!m)
                 return;
         map_supersede(m);
-        o = still_used ? NULL : calloc(1, sizeof(*o));
-        if (!o)
+        if (still_used) {
+                free(place);
                 return;
-        o->map = m;
-        o->since = now;
-        STAILQ_INSERT_TAIL(&sp->old, o, link);
+        }
+        place->map = m;
+        place->since = now;
+        STAILQ_INSERT_TAIL(&sp->old, place, link);
 }
 
 static bool to_heap(Session *s) {
@@ -128,14 +138,15 @@ static void move_in(Space *sp, Session *s) {
 /* Every session moves into a new map; then it takes the old one's place. Without one, the heap does. */
 static void replace_map(Space *sp, uint32_t n_buckets, uint64_t n_cells, uint64_t now) {
         Map *old = sp->map, *new = NULL;
+        Old *place = TAKE_PTR(sp->place);
 
-        (void) make_map(sp, n_buckets, n_cells, &new);
+        (void) make_map(sp, n_buckets, n_cells, &new, &sp->place);
         sp->map = new;
         sp->incomplete = sp->left_behind = false;
         sp->options.walk(sp->options.userdata, sp, move_in);
         if (new)
                 map_publish(new);
-        retire(sp, old, sp->left_behind, now);
+        retire(sp, old, place, sp->left_behind, now);
 }
 
 static uint64_t cells_wanted(const Space *sp, uint32_t n_buckets) {
@@ -195,7 +206,7 @@ int space_new(Space **ret, const SpaceOptions *options, const MapFacts *facts) {
         r = keep_facts(sp, facts);
         if (r < 0)
                 return r;
-        r = make_map(sp, BUCKETS_FIRST, BUCKETS_FIRST * CELLS_PER_BUCKET, &sp->map);
+        r = make_map(sp, BUCKETS_FIRST, BUCKETS_FIRST * CELLS_PER_BUCKET, &sp->map, &sp->place);
         if (r < 0 && r != -EOPNOTSUPP)
                 return r;
         if (sp->map)
@@ -221,6 +232,7 @@ Space *space_free(Space *sp) {
                 free(o);
         }
         map_free(sp->map);
+        free(sp->place);
         free(sp->texts);
         free(sp);
         return NULL;

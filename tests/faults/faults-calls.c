@@ -87,7 +87,14 @@ WRAP_OPEN(open64, const char *path, path)
 WRAP_OPEN(openat, int at COMMA const char *path, at COMMA path)
 WRAP_OPEN(openat64, int at COMMA const char *path, at COMMA path)
 
-WRAP_SIZE(read, (int fd, void *p, size_t n), (fd, p, n), EIO)
+/* A disk may be broken; a timer, or a descriptor for signals, only interrupted. */
+static int read_error(int fd) {
+        struct statx st;
+
+        return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) == 0 && S_ISREG(st.stx_mode) ? EIO : EINTR;
+}
+
+WRAP_SIZE(read, (int fd, void *p, size_t n), (fd, p, n), read_error(fd))
 ssize_t __read_chk(int fd, void *p, size_t n, size_t size);
 WRAP_SIZE(__read_chk, (int fd, void *p, size_t n, size_t size), (fd, p, n, size), EIO)
 WRAP_SIZE(readv, (int fd, const struct iovec *v, int n), (fd, v, n), EIO)

@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <link.h>
+#include <pwd.h>
+#include <shadow.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,10 +95,10 @@ static Site *find_site(const char *name) {
         for (int i = 0; i < depth && n < N_FRAMES; i++) {
                 Place p = place_of(addresses[i]);
 
-                if (p.ours || (n > 0 && !p.own))
+                if (p.module == 0 || p.ours || (n > 0 && !p.own))
                         continue;
                 places[n++] = p;
-                key = mix(key, (uint64_t) p.module << 32 | p.offset);
+                key = mix(mix(key, hash_text(region->modules[p.module - 1])), p.offset);
         }
         s = slot_of(key ? key : 1);
         if (!s || s->name[0] != '\0')
@@ -184,9 +187,15 @@ __attribute__((constructor)) static void begin(void) {
         const char *path = getenv("WEBSESS_FAULTS");
         void *p = MAP_FAILED, *addresses[2];
         struct dl_find_object found;
-        int fd;
+        int fd, n_groups = 1;
+        gid_t group;
 
         inside = true;
+        /* glibc does not survive memory that runs out while it reads nsswitch.conf */
+        (void) getpwnam("root");
+        (void) getgrnam("root");
+        (void) getspnam("root");
+        (void) getgrouplist("root", 0, &group, &n_groups);
         if (_dl_find_object(&region, &found) == 0)
                 self = found.dlfo_link_map;
         (void) backtrace(addresses, 2);         /* the first one loads a library */

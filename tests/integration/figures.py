@@ -13,3 +13,9 @@ def wanted(name, usual):
 
 def leave(name, **figures):
     (BUILD / f"{name}.json").write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
+
+
+def add(name, part, **figures):
+    """The figures of one part of many."""
+    path = BUILD / f"{name}.json"
+    leave(name, **(json.loads(path.read_text()) if path.exists() else {}) | {part: figures})

@@ -319,7 +319,7 @@ def main(kind, address, number, shared):
     except BaseException as error:
         fault = f"{kind} {number}: {error}\n{traceback.format_exc()}"
     ledger.way.close()
-    send(sys.stdout.buffer, (fault, ledger.counts, ledger.way.repeated, looked, len(ledger.live), [(e.token, e.n) for e in ledger.live], ledger.dead))
+    send(sys.stdout.buffer, (fault, ledger.counts, ledger.way.repeated, looked, len(ledger.live)))
 
 
 class Crew:
