@@ -255,6 +255,7 @@ unit sanitized threads model check policy integration system: all test-programs
 # The same as `make test`, for longer: make check-crash CYCLES=10000. The figures are left in build/crash.json and so on.
 CYCLES ?= 2000
 CUTS ?= 300
+TOKENS ?= 1000000
 long-run = @BUILD=$(BUILD) WEBSESS_TEST_TIMEOUT=86400 $(1) tests/run integration -k '$(2)' $(ARGS)
 check-crash: deps-test
 	+@$(PARALLEL) all test-programs
@@ -262,6 +263,9 @@ check-crash: deps-test
 check-power: deps-test
 	+@$(PARALLEL) all test-programs
 	$(call long-run,WEBSESS_CUTS=$(CUTS),L02)
+check-tokens: deps-test
+	+@$(PARALLEL) all test-programs
+	$(call long-run,WEBSESS_TOKENS=$(TOKENS),S01 and unique)
 check-faults: deps-test
 	+@$(PARALLEL) all test-programs
 	$(call long-run,WEBSESS_SITES=0 WEBSESS_JOBS=$(shell nproc),L04 and every_site)
@@ -398,10 +402,10 @@ clean:
 help:
 	@sed -n '1,2d; /^#/!q; s/^# \{0,1\}//p' Makefile
 	@echo
-	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux policy | check-crash check-power check-faults check-selinux | install uninstall clean"
+	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux policy | check-crash check-power check-tokens check-faults check-selinux | install uninstall clean"
 
 FORCE:
 .PHONY: all fuzz fuzz-programs unit-programs test-programs bench-programs deps deps-demo deps-test deps-selinux deps-bench demo test unit sanitized threads model check \
-	integration system policy bench selinux confined-programs check-selinux check-crash check-power check-faults install uninstall clean help FORCE
+	integration system policy bench selinux confined-programs check-selinux check-crash check-power check-tokens check-faults install uninstall clean help FORCE
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
