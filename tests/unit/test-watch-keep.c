@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -131,16 +132,16 @@ static void test_session_that_is_no_longer_as_it_was_seen_is_let_be(void **state
 
 static void test_too_many_at_once_are_not_waited_for(void **state) {
         enum { MANY = 1025 };
+        _cleanup_free_ Made *made = calloc(MANY, sizeof(*made));
         unsigned ended = 0;
         Fault fault = {};
         Fixture f;
 
+        assert_non_null(made);
         open_fixture(&f);
         for (unsigned i = 0; i < MANY; i++) {
-                Made m;
-
-                assert_int_equal(make(&f.world, &m, "bob", NULL, &fault), 0);
-                ended += watch_keep_seen(f.keep, m.session, after) == WATCH_KEPT_NO;
+                assert_int_equal(make(&f.world, &made[i], "bob", NULL, &fault), 0);
+                ended += watch_keep_seen(f.keep, made[i].session, after) == WATCH_KEPT_NO;
         }
         assert_int_equal(ended, 1);
         settle(&f.world);
