@@ -92,8 +92,10 @@ Need need_both(const websess_need *a, const websess_need *b) {
         const uint32_t touch = NEED_NO_TOUCH, visitors = NEED_ALLOW_ANONYMOUS;
         Need n;
 
-        if (!a || !b)
-                return a ? a->need : b ? b->need : (Need) {};
+        if (!a)
+                return b ? b->need : (Need) {};
+        if (!b)
+                return a->need;
         n = a->need.n_roles > 0 ? a->need : b->need;
         n.level = a->need.level > b->need.level ? a->need.level : b->need.level;
         n.max_auth_age_usec = shorter(a->need.max_auth_age_usec, b->need.max_auth_age_usec);

@@ -61,7 +61,7 @@ int module_result(const Module *m, int result, const char *doing) {
 
         if (result != 0)
                 module_log(m, usual ? LOG_NOTICE : LOG_ERR, "%s for user %s in service %s: %s", doing,
-                           m->user ? m->user : "?", m->arguments.service, websess_last_error_text());
+                           m->user, m->arguments.service, websess_last_error_text());
         return module_pam_code(m->kind, result);
 }
 
@@ -188,8 +188,7 @@ static void data_name(const Module *m, ModuleToken which, char *out, size_t size
 }
 
 static void wipe_token(pam_handle_t *handle, void *data, int status) {
-        if (data)
-                wipe(data, strlen(data));
+        wipe(data, strlen(data));
         free(data);
 }
 

@@ -34,7 +34,7 @@ static void copy(char *to, size_t size, Slice s) {
 }
 
 static Names names(const Record *r) {
-        Names n;
+        Names n = {};
 
         ident_format(&r->id, n.id);
         copy(n.service, sizeof(n.service), r->service);

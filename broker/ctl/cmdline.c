@@ -121,7 +121,6 @@ static void tables_make(GetoptTables *t, uint64_t set, const char *prefix) {
         size_t n = 0;
         char *l = t->letters;
 
-        memset(t, 0, sizeof(*t));
         while (*prefix)
                 *l++ = *prefix++;
         for (size_t i = 0; i < _CTL_OPTION_MAX; i++) {
@@ -231,7 +230,7 @@ static int option_refuse(int c, const char *at, const CtlVerb *verb, uint64_t se
 /* Read options of the set until the line ends, or with prefix '+' until the first word that is none: optind is there
  * then. */
 static int options_read(Ctl *c, uint64_t set, const char *prefix, int argc, char **argv, Fault *f) {
-        GetoptTables t;
+        GetoptTables t = {};
 
         tables_make(&t, set, prefix);
         opterr = 0;

@@ -24,7 +24,7 @@ static int digest_text(const char *text, size_t size, uint8_t *out, size_t out_s
 static size_t fold(const char *text, char out[static TEXT_MAX]) {
         size_t n = 0;
 
-        for (; text[n] && n < TEXT_MAX; n++)
+        for (; n < TEXT_MAX && text[n]; n++)
                 out[n] = text[n] >= 'A' && text[n] <= 'Z' ? (char) (text[n] - 'A' + 'a') : text[n];
         return n;
 }

@@ -59,7 +59,7 @@ bool access_find(const Service *s, Right right, const Caller *c, const AccessRul
         const AccessList *list;
 
         *ret = NULL;
-        if (right < 0 || right >= _RIGHT_MAX || !caller_valid(c))
+        if ((unsigned) right >= _RIGHT_MAX || !caller_valid(c))
                 return false;
         if (caller_is_root(c))
                 return true;

@@ -21,7 +21,7 @@ typedef struct Reader {
 } Reader;
 
 int config_refuse(Fault *f, const char *path, unsigned line, const char *key, const char *format, ...) {
-        char reason[sizeof(f->text)];
+        char reason[FAULT_TEXT_SIZE];
         va_list ap;
 
         va_start(ap, format);

@@ -6,7 +6,11 @@
 #include <unistd.h>
 #include <errno.h>
 
+#ifdef __cppcheck__
+#define _cleanup_(f) static     /* it does not know the attribute: so it does not look for an end of what has one */
+#else
 #define _cleanup_(f) __attribute__((cleanup(f)))
+#endif
 
 #define ELEMENTSOF(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -94,7 +94,7 @@ static void cut_at_character(char *text, size_t length) {
 }
 
 int fault(Fault *f, int code, const char *format, ...) {
-        char text[sizeof(f->text)];
+        char text[FAULT_TEXT_SIZE];
         va_list ap;
         int n;
 

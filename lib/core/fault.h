@@ -29,9 +29,11 @@ enum {
         _FAULT_MAX,
 };
 
+#define FAULT_TEXT_SIZE 512u
+
 typedef struct Fault {
         int code;           /* FAULT_*, 0 while nothing is wrong */
-        char text[512];     /* for people; never holds a token or a password */
+        char text[FAULT_TEXT_SIZE];     /* for people; never holds a token or a password */
 } Fault;
 
 /* Fill *f (which may be NULL) and return code, so that a function can `return fault(f, FAULT_…, "…")`. A text that

@@ -49,12 +49,15 @@ static bool text_to_sextets(const char text[static TOKEN_BODY_SIZE], uint8_t sex
 }
 
 void token_format(const Token *token, const char *prefix, char *out) {
-        uint8_t raw[RAW_SIZE], sextets[TOKEN_BODY_SIZE], *to = sextets;
+        uint8_t raw[RAW_SIZE], sextets[TOKEN_BODY_SIZE];
         size_t prefix_size = prefix ? strlen(prefix) : 0;
 
         memcpy(raw, token->id.bytes, IDENT_SIZE);
         memcpy(raw + IDENT_SIZE, token->secret, TOKEN_SECRET_SIZE);
-        for (const uint8_t *from = raw; from < raw + RAW_SIZE; from += 3, to += 4) {
+        for (size_t i = 0; i < TOKEN_BODY_SIZE / 4; i++) {
+                const uint8_t *from = raw + 3 * i;
+                uint8_t *to = sextets + 4 * i;
+
                 to[0] = from[0] >> 2;
                 to[1] = (uint8_t) ((from[0] & 3) << 4 | from[1] >> 4);
                 to[2] = (uint8_t) ((from[1] & 15) << 2 | from[2] >> 6);

@@ -22,6 +22,7 @@ static AccessRule gid_50 = { .type = ACCESS_GID, .gid = 50 };
 static AccessRule gid_overflow = { .type = ACCESS_GID, .gid = 65534 };
 static AccessRule gid_none = { .type = ACCESS_GID, .gid = UINT32_MAX };
 static AccessRule unit_shop = { .type = ACCESS_UNIT, .unit = (char *) "shop.service" };
+static AccessRule of_no_type = { .type = (AccessType) 99, .uid = 998 };
 static AccessRule anyone = { .type = ACCESS_ANYONE };
 
 static Caller uid(uid_t u) {
@@ -57,6 +58,7 @@ static void test_S26_rule_by_caller(void **state) {
                 { &unit_shop, of_unit(998, "shop.service.evil"), false },
                 { &unit_shop, of_unit(998, "sho"), false },
                 { &unit_shop, of_unit(998, NULL), false },      /* not known beyond doubt */
+                { &of_no_type, uid(998), false },
                 { &anyone, uid(998), true },
                 { &anyone, uid(65534), false },                 /* of another user namespace */
                 { &anyone, CALLER_NONE, false },
@@ -129,6 +131,13 @@ static void test_refusal_says_what_to_do(void **state) {
         assert_int_equal(access_require(&s, RIGHT_MANAGE, &(Caller) { .uid = 1 }, NULL), FAULT_ACCESS_DENIED);
 }
 
+static void test_what_is_no_right_is_nobody_s(void **state) {
+        const Caller root = uid(0);
+        Service s = {};
+
+        assert_false(access_allows(&s, _RIGHT_MAX, &root) || access_allows(&s, (Right) -1, &root));
+}
+
 static void test_S06_own_sessions_by_real_uid_only(void **state) {
         static const struct {
                 uint32_t caller, session, flags;
@@ -170,6 +179,7 @@ int main(void) {
                 cmocka_unit_test(test_S26_rule_by_caller),
                 cmocka_unit_test(test_any_entry_of_a_list_suffices),
                 cmocka_unit_test(test_refusal_says_what_to_do),
+                cmocka_unit_test(test_what_is_no_right_is_nobody_s),
                 cmocka_unit_test(test_S06_own_sessions_by_real_uid_only),
                 cmocka_unit_test(test_caller_done_leaves_nobody),
         };

@@ -90,6 +90,7 @@ static void test_a_header_that_does_not_fit_is_no_map(void **state) {
         BAD(buckets_offset, UINT64_MAX - 63);
         BAD(cells_offset, MAP_HEADER_SIZE);
         BAD(cells_offset, UINT64_MAX - 31);
+        BAD(cells_offset, 2 * MAP_HEADER_SIZE + 8);
         BAD(roles_size, MAP_ROLES_SIZE + 1);
         BAD(service.size, MAP_TEXT_MAX + 1);
         BAD(token_prefix.size, UINT32_MAX);
