@@ -214,6 +214,8 @@ TEST_DEPS += libnss-systemd   # users that stand in no file
 TEST_DEPS += spin             # the model of the map's protocol
 TEST_DEPS += mandoc libxml2-utils shellcheck apparmor    # linters
 TEST_DEPS += selinux-policy-dev selinux-policy-default policycoreutils python3-setools  # rules of the SELinux policy
+TEST_DEPS += gcovr            # what tests leave out
+TEST_DEPS += cppcheck         # beside the compilers' own analyzers
 # To see it confined, in a machine that is emulated.
 SELINUX_DEPS := qemu-system-x86 debootstrap e2fsprogs selinux-policy-dev policycoreutils
 # To measure it.
@@ -282,6 +284,31 @@ fuzz: deps-test
 	@BUILD=build-fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(ARGS)
 # For tests/fuzz/live the programs too.
 fuzz-programs: all $(FUZZ_TARGETS)
+
+# What unit and integration tests leave out; fails below what tests/coverage asks for. A cache of compilers would keep no notes of where counters go.
+coverage: deps-test
+	+@CCACHE_DISABLE=1 $(PARALLEL) CC=gcc CFLAGS='-O0 -g --coverage -fprofile-update=atomic' BUILD=build-coverage all test-programs
+	@BUILD=build-coverage tests/coverage $(ARGS)
+
+# Each must find nothing: make analyze ARGS='cppcheck clang gcc'
+analyze: deps-test
+	@BUILD=$(BUILD) tests/analyze/run $(ARGS)
+
+# Integration tests with broker, helper, library and module under the sanitizers; gcc's are shared objects, which Python can be started with. (Without
+# libcrypt beside them, the sanitizer's crypt() finds none.)
+check-sanitized: deps-test
+	+@$(PARALLEL) CC=gcc SANITIZE=address,undefined BUILD=build-sanitized all test-programs
+	@BUILD=build-sanitized LD_PRELOAD="$$(gcc -print-file-name=libasan.so) libcrypt.so.1" ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1 \
+		UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 tests/run integration $(ARGS)
+
+# The map's proof for longer: the model, threads under their sanitizer, READS reads of threads and as many of processes, and histories.
+READS ?= 1000000000
+check-map: deps-test
+	+@$(PARALLEL) all test-programs
+	@BUILD=$(BUILD) tests/run model
+	@BUILD=$(BUILD) tests/run threads
+	WEBSESS_MAP_READS=$(READS) $(BUILD)/tests/test-map-stress
+	@BUILD=$(BUILD) WEBSESS_HISTORY_SECONDS=60 tests/run integration -k test_map $(ARGS)
 
 bench: deps-bench
 	+@$(PARALLEL) all bench-programs
@@ -407,10 +434,10 @@ clean:
 help:
 	@sed -n '1,2d; /^#/!q; s/^# \{0,1\}//p' Makefile
 	@echo
-	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux policy | check-crash check-power check-tokens check-faults check-selinux | install uninstall clean"
+	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux policy | analyze coverage check-sanitized check-map check-crash check-power check-tokens check-faults check-selinux | install uninstall clean"
 
 FORCE:
-.PHONY: all fuzz fuzz-programs unit-programs test-programs bench-programs deps deps-demo deps-test deps-selinux deps-bench demo test unit sanitized threads model check \
+.PHONY: all fuzz analyze coverage check-sanitized check-map fuzz-programs unit-programs test-programs bench-programs deps deps-demo deps-test deps-selinux deps-bench demo test unit sanitized threads model check \
 	integration system policy bench selinux confined-programs check-selinux check-crash check-power check-tokens check-faults install uninstall clean help FORCE
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -73,8 +73,11 @@ void api_marshal_session(Marshal *m, const Record *r) {
                 marshal_align(m, 8);
                 marshal_string(m, slice_of(row->key));
                 marshal_signature(m, slice_of(row->type));
-                if (row->get)
-                        row->get(r, &v);
+                if (!row->get) {
+                        marshal_attributes(m, r);
+                        continue;
+                }
+                row->get(r, &v);
                 switch (row->type[0]) {
                 case 's':
                         marshal_string(m, v.text);
@@ -86,10 +89,7 @@ void api_marshal_session(Marshal *m, const Record *r) {
                         marshal_u64(m, v.number);
                         break;
                 default:
-                        if (row->get)
-                                marshal_list(m, r, &v);
-                        else
-                                marshal_attributes(m, r);
+                        marshal_list(m, r, &v);
                 }
         }
         marshal_close(m, entries);

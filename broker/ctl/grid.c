@@ -92,11 +92,13 @@ static void cell_print(const Grid *g, FILE *out, size_t column, const char *text
 
 void grid_print(const Grid *g, FILE *out, bool heading) {
         const char *cell = g->cells;
+        size_t column = 0;
 
         for (size_t i = 0; heading && i < g->n_columns; i++)
                 cell_print(g, out, i, g->titles[i]);
         for (size_t i = 0; i < g->n_cells; i++) {
-                cell_print(g, out, i % g->n_columns, cell);
+                cell_print(g, out, column, cell);
                 cell += strlen(cell) + 1;
+                column = column + 1 < g->n_columns ? column + 1 : 0;
         }
 }

@@ -99,7 +99,7 @@ static int ask_round(void *userdata, websess_conversation *talk) {
 
         for (size_t i = 0; r == 0 && (text = websess_conversation_message(talk, i, &style)); i++) {
                 _cleanup_free_ char *shown = text_escape(text, strlen(text));
-                _cleanup_(secret_wipe) Secret answer = { .size = 0 };
+                _cleanup_(secret_wipe) Secret answer = {};
 
                 if (!shown)
                         return -ENOMEM;
@@ -116,7 +116,7 @@ static int ask_round(void *userdata, websess_conversation *talk) {
 
 /* At a terminal PAM may ask what it wants; what comes from a pipe is one password. */
 static int login(const Ctl *c, websess *w, const websess_options *o, websess_session *s) {
-        _cleanup_(secret_wipe) Secret secret = { .size = 0 };
+        _cleanup_(secret_wipe) Secret secret = {};
         int r;
 
         if (isatty(STDIN_FILENO)) {
@@ -159,7 +159,7 @@ int verb_rotate(Ctl *c) {
         _cleanup_(websess_closep) websess *w = NULL;
         _cleanup_(websess_session_freep) websess_session *s = NULL;
         _cleanup_(websess_options_freep) websess_options *o = NULL;
-        _cleanup_(secret_wipe) Secret token;
+        _cleanup_(secret_wipe) Secret token = {};
         int r;
 
         r = options_make(c, &o);

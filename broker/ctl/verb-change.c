@@ -56,7 +56,7 @@ int verb_set_attr(Ctl *c) {
         const CtlWords words = { c->args.items + 1, c->args.n - 1 };
         _cleanup_(websess_values_freep) websess_values *values = NULL;
         _cleanup_(websess_closep) websess *w = NULL;
-        _cleanup_(secret_wipe) Secret token;
+        _cleanup_(secret_wipe) Secret token = {};
         uint64_t version = 0;
         int r;
 

@@ -8,7 +8,7 @@
 
 int verb_logout(Ctl *c) {
         _cleanup_(websess_closep) websess *w = NULL;
-        _cleanup_(secret_wipe) Secret token;
+        _cleanup_(secret_wipe) Secret token = {};
         int r;
 
         r = verb_open(c, c->args.items[0], 0, &w);

@@ -99,7 +99,7 @@ int verb_explain(Ctl *c) {
         _cleanup_(websess_session_freep) websess_session *s = NULL;
         _cleanup_(websess_need_freep) websess_need *need = NULL;
         _cleanup_(websess_values_freep) websess_values *v = NULL;
-        _cleanup_(secret_wipe) Secret subject;
+        _cleanup_(secret_wipe) Secret subject = {};
         int r;
 
         r = verb_need(c, &need);

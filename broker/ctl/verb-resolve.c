@@ -69,7 +69,7 @@ static int resolve_cgi(websess *w, const websess_need *need, websess_session *s)
 }
 
 static int resolve_input(const Ctl *c, websess *w, const websess_need *need, websess_session *s) {
-        _cleanup_(secret_wipe) Secret secret;
+        _cleanup_(secret_wipe) Secret secret = {};
         int r;
 
         r = verb_secret(&secret, c->o.cookie ? "Cookie header" : "Token");

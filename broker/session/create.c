@@ -129,13 +129,9 @@ static int check_quota(Table *t, const NewSession *n, Fault *f) {
 
 static int insert(Change *c, Table *t, const NewSession *n, Record *r, Session *replaced, const Now *now, Session **ret,
                   Token *ret_token, Fault *f) {
-        Attribute attributes[ATTRIBUTES_MAX * 2];
         uint8_t random[10];
         int k;
 
-        k = fill_attributes(r, n, replaced, attributes, f);
-        if (k != 0)
-                return k;
         k = keep_limit(c, t, n, replaced, now->steady, f);
         if (k != 0)
                 return k;
@@ -158,6 +154,7 @@ static int insert(Change *c, Table *t, const NewSession *n, Record *r, Session *
 int create_session(Change *c, Table *t, const NewSession *n, const Now *now, Session **ret, Token *ret_token, Fault *f) {
         const Options *o = n->options;
         Session *known, *replaced = NULL;
+        Attribute attributes[ATTRIBUTES_MAX * 2];
         Record r = {
                 .flags = (n->user.size == 0 ? RECORD_ANONYMOUS : 0) | (o->remember ? RECORD_REMEMBER : 0) |
                          (n->service->users == USERS_APP ? RECORD_APP_USER : 0) |
@@ -197,5 +194,8 @@ int create_session(Change *c, Table *t, const NewSession *n, const Now *now, Ses
         /* What has ended leaves nothing to keep, even where it is not swept yet. */
         if (replaced && !session_lasts(replaced, now->steady))
                 replaced = NULL;
+        k = fill_attributes(&r, n, replaced, attributes, f);
+        if (k != 0)
+                return k;
         return insert(c, t, n, &r, replaced, now, ret, ret_token, f);
 }

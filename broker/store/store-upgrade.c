@@ -146,7 +146,7 @@ static int read_meta(Lmdb *l, StoreMeta *m) {
 }
 
 int store_upgrade(Lmdb *l, const char *directory, StoreMeta *ret_meta, uint8_t ret_key[static STORE_ACCOUNT_KEY_SIZE]) {
-        uint8_t own[STORE_KEY_ID_SIZE];
+        uint8_t own[STORE_KEY_ID_SIZE] = {};
         StoreMeta m;
         int r;
 

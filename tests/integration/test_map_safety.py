@@ -147,6 +147,28 @@ def test_S01_no_secret_is_in_a_map(broker):
 # ---- histories ----
 
 GONE = 1 << 30
+TOKEN_SIZE = 64
+
+
+class Tokens:
+    """What the readers may look for: tokens that processes add, seen by all of them from then on."""
+
+    def __init__(self, context, tokens, room=400):
+        self.room, self.n, self.lock = room, context.Value("i", 0, lock=False), context.Lock()
+        self.memory = context.RawArray("c", room * TOKEN_SIZE)
+        for token in tokens:
+            self.add(token)
+
+    def add(self, token):
+        with self.lock:
+            at = self.n.value
+            if at < self.room:
+                self.memory[at * TOKEN_SIZE:(at + 1) * TOKEN_SIZE] = token.encode()
+                self.n.value = at + 1
+
+    def choose(self, chance):
+        at = chance.randrange(self.n.value) * TOKEN_SIZE
+        return self.memory[at:at + TOKEN_SIZE].decode()
 
 
 class Registers:
@@ -161,7 +183,46 @@ class Registers:
         self.writes.append((what, value, begin, time.monotonic_ns()))
 
 
-def change(broker, sessions, seconds, results):
+def unless_gone(function):
+    """What it returns; None when there is no session: a second attempt after a crash finds what the first one did."""
+    try:
+        return function()
+    except Outcome as outcome:
+        if outcome.name != "NoSession":
+            raise
+    return None
+
+
+def both(log, token, values, begin, end):
+    log.writes += [((token, what), value, begin, end) for what, value in zip(("n", "role"), values)]
+
+
+def create(lib, log, tokens, sessions, state):
+    user, begin = f"p{os.getpid()}-{len(state)}", time.monotonic_ns()
+    made = lib.create(user, roles=["R0"], attributes={"n": 0})
+    both(log, made.token, (0, 0), begin, time.monotonic_ns())
+    state[made.token] = [0, 0]
+    sessions.append((made.token, made.id, user))
+    tokens.add(made.token)
+
+
+def rotate(lib, log, tokens, session, state):
+    """The old token is dead, the new one says what the old one said. Returns the session as it is then."""
+    token, session_id, user = session
+    begin = time.monotonic_ns()
+    fresh = unless_gone(lambda: lib.rotate(token))
+    end = time.monotonic_ns()
+    both(log, token, (GONE, GONE), begin, end)
+    if fresh is None:
+        return None
+    assert fresh.id == session_id
+    both(log, fresh.token, state[token], begin, end)
+    state[fresh.token] = state[token]
+    tokens.add(fresh.token)
+    return fresh.token, session_id, user
+
+
+def change(broker, sessions, tokens, seconds, results):
     log, chance = Registers(), random.Random(os.getpid())
     state = {token: [0, 0] for token, _, _ in sessions}
     end = time.monotonic() + seconds
@@ -171,25 +232,22 @@ def change(broker, sessions, seconds, results):
             token, session_id, user = sessions[n]
             now = state[token]
             dice = chance.random()
-            if dice < 0.6:
+            if dice < 0.05:
+                create(lib, log, tokens, sessions, state)
+            elif dice < 0.1:
+                session = rotate(lib, log, tokens, sessions[n], state)
+                sessions[n:n + 1] = [session] if session else []
+            elif dice < 0.6:
                 now[0] += 1
                 log.write((token, "n"), now[0], lambda: lib.set_attributes(token, {"n": now[0], "pad": "x" * chance.randrange(600)}))
             elif dice < 0.9 and now[1] < 59:
                 now[1] += 1
                 log.write((token, "role"), now[1], lambda: lib.set_user_roles(user, [f"R{now[1]}"]))
             elif dice > 0.97:
-                kill = chance.choice([lambda: lib.revoke(session_id), lambda: lib.logout(token), lambda: lib.rotate(token),
-                                      lambda: lib.revoke_user(user)])
-
-                def once():
-                    try:
-                        kill()
-                    except Outcome as outcome:      # a second attempt after a crash finds what the first one did
-                        if outcome.name != "NoSession":
-                            raise
-                begin = len(log.writes)
-                log.write((token, "n"), GONE, once)
-                log.writes.append(((token, "role"), *log.writes[begin][1:]))
+                kill = chance.choice([lambda: lib.revoke(session_id), lambda: lib.logout(token), lambda: lib.revoke_user(user)])
+                begin = time.monotonic_ns()
+                unless_gone(kill)
+                both(log, token, (GONE, GONE), begin, time.monotonic_ns())
                 sessions.pop(n)
     results.put(log)
 
@@ -199,7 +257,7 @@ def look(broker, tokens, seconds, results):
     end = time.monotonic() + seconds
     with Library(broker, timeout=60) as lib:
         while time.monotonic() < end:
-            token = chance.choice(tokens)
+            token = tokens.choose(chance)
             begin = time.monotonic_ns()
             try:
                 session = lib.resolve(token)
@@ -247,15 +305,24 @@ def test_the_checker_finds_what_is_wrong():
     assert violations(writes, [(a, 2, 31, 32), (a, 1, 33, 34)])         # back in time
 
 
-def test_S04_L01_L07_histories_of_several_processes_are_linearizable(broker):
-    seconds, kills = 6, 4
+def with_a_stale_read(writes, reads):
+    """The same history, but for one read that returns what had been overwritten before it began."""
+    for what, value, begin, end in writes:
+        for i, (read, seen, read_begin, read_end) in enumerate(reads):
+            if read == what and 0 < value <= seen and read_begin > end:
+                return reads[:i] + [(read, value - 1, read_begin, read_end)] + reads[i + 1:]
+    raise AssertionError("nothing was read that had been written")
+
+
+def test_S04_L01_L07_R12_Z2_histories_of_several_processes_are_linearizable(broker):
+    seconds, kills = int(os.environ.get("WEBSESS_HISTORY_SECONDS", 6)), 4
     context = multiprocessing.get_context("fork")
     results = context.Queue()
     with Library(broker, timeout=60) as lib:
         created = [(lib.create(f"u{n}", roles=["R0"], attributes={"n": 0}), f"u{n}") for n in range(60)]
     sessions = [(session.token, session.id, user) for session, user in created]
-    tokens = [token for token, _, _ in sessions]
-    workers = [context.Process(target=change, args=(broker, sessions[n::2], seconds, results)) for n in range(2)]
+    tokens = Tokens(context, [token for token, _, _ in sessions])
+    workers = [context.Process(target=change, args=(broker, sessions[n::2], tokens, seconds, results)) for n in range(2)]
     workers += [context.Process(target=look, args=(broker, tokens, seconds, results)) for _ in range(2)]
     for worker in workers:
         worker.start()
@@ -270,4 +337,6 @@ def test_S04_L01_L07_histories_of_several_processes_are_linearizable(broker):
     writes, reads = [w for log in logs for w in log.writes], [r for log in logs for r in log.reads]
     assert len(writes) > 100 and len(reads) > 1000
     assert any(value == GONE for _, value, _, _ in reads) and any(0 < value < GONE for _, value, _, _ in reads)
+    assert tokens.n.value > len(sessions)          # made and rotated in the middle of it
     assert not violations(writes, reads)
+    assert violations(writes, with_a_stale_read(writes, reads))
