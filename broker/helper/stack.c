@@ -56,7 +56,7 @@ int stack_outcome(int pam_result) {
 }
 
 static void free_responses(struct pam_response *responses, int n) {
-        for (int i = 0; responses && i < n; i++)
+        for (int i = 0; i < n; i++)
                 if (responses[i].resp) {
                         wipe(responses[i].resp, strlen(responses[i].resp));
                         free(responses[i].resp);

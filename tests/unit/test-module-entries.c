@@ -168,12 +168,8 @@ static int fill(websess_session *s, int result, const char *token) {
         s->user = put(s, lib.user);
         s->uid = lib.uid;
         s->level = lib.level;
-        if (!lib.no_role) {
+        if (!lib.no_role)
                 s->roles[s->n_roles++] = put(s, "ADMIN");
-                s->encoded_roles = s->text.used;
-                s->encoded_roles_size = 6;
-                assert_int_equal(arena_append(&s->text, "\5ADMIN", 6), 0);
-        }
         if (token)
                 session_keep_token(s, token, strlen(token), true);
         return 0;
@@ -411,6 +407,22 @@ static void test_what_cannot_be_kept_is_not_opened(void **state) {
         assert_int_equal(call(pam_sm_close_session), PAM_SESSION_ERR);   /* there is nothing to close */
 }
 
+static void test_L04_an_id_is_checked_with_the_whole_need_or_not_at_all(void **state) {
+        pam.id = ID;
+        for (unsigned n = 1; ; n++) {
+                int code;
+
+                allocations_left = n;
+                code = call_with(pam_sm_acct_mgmt, 0, "roles=USER");
+                if (allocations_left > 0) {             /* more than there was need for: the role decides */
+                        assert_int_equal(code, PAM_PERM_DENIED);
+                        assert_true(n > 3);
+                        break;
+                }
+                assert_int_equal(code, PAM_BUF_ERR);
+        }
+}
+
 static void test_L04_memory_that_runs_out_is_no_success(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(entries); i++)
                 for (unsigned n = 1; ; n++) {
@@ -441,6 +453,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_an_account_needs_a_session_and_its_role, reset, reset),
                 cmocka_unit_test_setup_teardown(test_what_only_describes_a_session_keeps_nobody_out, reset, reset),
                 cmocka_unit_test_setup_teardown(test_what_cannot_be_kept_is_not_opened, reset, reset),
+                cmocka_unit_test_setup_teardown(test_L04_an_id_is_checked_with_the_whole_need_or_not_at_all, reset, reset),
                 cmocka_unit_test_setup_teardown(test_L04_memory_that_runs_out_is_no_success, reset, reset),
         };
 

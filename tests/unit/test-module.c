@@ -55,7 +55,7 @@ static void test_S11_anything_else_is_refused(void **state) {
                 "x", "=", "=shop", "service", "service=", "service=..", "service=a/b", "servic=shop", "services=shop",
                 "Service=shop", "socket=x", "socket=", "roles=", "roles=,", "roles=A,", "roles=,A", "roles=A,,B",
                 "roles=@A", "debug=1", "debug=", "export_token=yes", "service=shop maxage=1h", "debug nullok", "max_age=", "max_age=0",
-                "max_age=-1h", "max_age=soon", "level=", "level=0", "level=1001", "level=1x", "level=-1", "timeout=0", "timeout=2min",
+                "max_age=-1h", "max_age=soon", "level=", "level=0", "level=1001", "level=00001", "level=1x", "level=-1", "timeout=0", "timeout=2min",
         };
         ModuleArguments a;
 
