@@ -38,7 +38,7 @@ static int request_id(const websess_options *o, char out[static 2 * REQUEST_ID_S
 }
 
 static const char *id_of(const Request *q) {
-        return q->request_id[0] ? q->request_id : q->options->texts[OPTION_REQUEST_ID];
+        return q->request_id[0] || !q->options ? q->request_id : q->options->texts[OPTION_REQUEST_ID];
 }
 
 static int append_login(sd_bus_message *m, const Call *call) {

@@ -72,7 +72,7 @@ int need_copy(const websess_need *n, websess_need **ret) {
                 *ret = NULL;
                 return 0;
         }
-        if (websess_need_new(&copy) < 0)
+        if (websess_need_new(&copy) != 0)
                 return -ENOMEM;
         for (size_t i = 0; i < n->need.n_roles; i++)
                 if (websess_need_role(copy, n->roles[i].data) != 0)

@@ -14,13 +14,13 @@
 
 static bool no_hash, no_random;
 
-int __real_EVP_DigestInit_ex2(void *context, const void *algorithm, const void *parameters);
-int __wrap_EVP_DigestInit_ex2(void *context, const void *algorithm, const void *parameters);
+int __real_SHA256_Init(void *state);
+int __wrap_SHA256_Init(void *state);
 ssize_t __real_getrandom(void *out, size_t size, unsigned flags);
 ssize_t __wrap_getrandom(void *out, size_t size, unsigned flags);
 
-int __wrap_EVP_DigestInit_ex2(void *context, const void *algorithm, const void *parameters) {
-        return no_hash ? 0 : __real_EVP_DigestInit_ex2(context, algorithm, parameters);
+int __wrap_SHA256_Init(void *state) {
+        return no_hash ? 0 : __real_SHA256_Init(state);
 }
 
 ssize_t __wrap_getrandom(void *out, size_t size, unsigned flags) {
@@ -140,7 +140,7 @@ static void test_L04_nothing_is_renewed_by_half(void **state) {
         assert_int_equal(secret_renew(&r, &t), -ENOSYS);
         no_random = false;
         no_hash = true;
-        assert_int_equal(secret_renew(&r, &t), -ENOMEM);
+        assert_int_equal(secret_renew(&r, &t), -EIO);
         no_hash = false;
         assert_int_equal(secret_renew(&r, &t), 0);
 }
@@ -161,7 +161,7 @@ static void test_request_tags_tell_requests_apart(void **state) {
         assert_memory_not_equal(a, b, sizeof(a));
         assert_int_equal(secret_request_tag(1, &(Slice) { large, sizeof(large) }, 1, b), -ENOBUFS);
         no_hash = true;
-        assert_int_equal(secret_request_tag(1, one, 2, b), -ENOMEM);
+        assert_int_equal(secret_request_tag(1, one, 2, b), -EIO);
         no_hash = false;
 }
 
