@@ -292,7 +292,7 @@ coverage: deps-test
 
 # Each must find nothing: make analyze ARGS='cppcheck clang gcc'
 analyze: deps-test
-	@BUILD=$(BUILD) tests/analyze/run $(ARGS)
+	@BUILD=$(BUILD) FLAGS=$(call quote,$(ALL_CPPFLAGS)) tests/analyze/run $(ARGS)
 
 # Integration tests with broker, helper, library and module under the sanitizers; gcc's are shared objects, which Python can be started with. (Without
 # libcrypt beside them, the sanitizer's crypt() finds none.)

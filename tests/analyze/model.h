@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What analyzers are told before they read a source, since they look at one at a time: after a call that failed errno is not 0, so `return -errno` is a failure; and
- * the functions that make an outcome return one. Names are those of the headers; MODEL_OUTCOMES is not set where they are defined.
+ * the functions that make an outcome return the one that they are given. Names are those of the headers; MODEL_OUTCOMES is not set where they are defined.
  */
 #pragma once
 
@@ -45,11 +45,11 @@ static inline int *model_errno(void) {
                 model_r;                                \
         })
 
-#define fault(...) model_failed(fault(__VA_ARGS__))
-#define fault_plain(...) model_failed(fault_plain(__VA_ARGS__))
-#define config_refuse(...) model_failed(config_refuse(__VA_ARGS__))
-#define error_set(...) model_failed(error_set(__VA_ARGS__))
-#define error_fault(...) model_failed(error_fault(__VA_ARGS__))
-#define error_errno(...) model_failed(error_errno(__VA_ARGS__))
-#define error_memory(...) model_failed(error_memory(__VA_ARGS__))
+#define fault(f, code, ...) ((void) fault(f, code, __VA_ARGS__), model_failed(code))
+#define fault_plain(f, code) ((void) fault_plain(f, code), model_failed(code))
+#define config_refuse(...) ((void) config_refuse(__VA_ARGS__), FAULT_INVALID_ARGUMENT)
+#define error_set(code, ...) ((void) error_set(code, __VA_ARGS__), model_failed(code))
+#define error_fault(f) model_failed(error_fault(f))
+#define error_errno(r, what) ((void) error_errno(r, what), model_failed(r))
+#define error_memory() ((void) error_memory(), -ENOMEM)
 #endif
