@@ -3,6 +3,7 @@
 helper that changes an expired one. What only looks like a new password, an account made again, keeps nothing."""
 import pytest
 from conftest import session_id, settle
+from machine import Failed
 from test_system_conversation import talk  # noqa: F401
 
 NEW = "a new and better one 7!"
@@ -94,6 +95,26 @@ def test_S05_S07_a_password_that_expired_is_changed_on_the_way_to_a_higher_level
         assert ended(other) == ["password"]
         waited()
         assert alive(token) and not alive(mine)
+    finally:
+        machine.run("rm", "-rf", "/etc/websess/services.d/shop.conf.d", "/etc/pam.d/websess-hook")
+
+
+def test_S13_what_is_not_for_sure_the_same_account_is_not_raised(machine, carol, login, ended, talk):  # noqa: F811
+    """/etc/passwd is written anew while she changes her password: nobody can say any more who she is."""
+    machine.write("/etc/pam.d/websess-hook", "@include common-auth\n@include common-account\n"
+                  "password required pam_unix.so\npassword optional pam_exec.so quiet /usr/bin/touch /etc/passwd\n")
+    machine.write("/etc/websess/services.d/shop.conf.d/hook.conf", "[Service]\nStepUpPAMService=websess-hook\n")
+    try:
+        machine.run("chage", "--lastday", "2020-01-01", "carol")
+        mine = login()
+        settle(machine)
+        machine.run("chage", "--maxdays", "1", "carol")
+        try:
+            assert talk("carol", "first", "first", NEW, NEW, Token=mine)[0][-1] == "denied"
+        except Failed as failed:
+            assert "No such session" in failed.stderr       # the watch was the first to see it
+        assert ended(mine) == ["password"]
+        assert login("carol", NEW)
     finally:
         machine.run("rm", "-rf", "/etc/websess/services.d/shop.conf.d", "/etc/pam.d/websess-hook")
 
