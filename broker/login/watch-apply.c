@@ -12,6 +12,7 @@
 #include "log.h"
 
 #define DOUBTS_MAX 1024u        /* more at once are a directory that is down */
+#define OTHERS_PER_CHANGE 256u  /* sessions written anew in one go: what is too much for a store that is nearly full takes others' changes down with it */
 
 typedef struct Doubt {
         TAILQ_ENTRY(Doubt) link;
@@ -152,6 +153,14 @@ static void submit(WatchApply *a, Work *w) {
                 change_submit(TAKE_PTR(w->others), committed, a);
 }
 
+static int submit_some(WatchApply *a, Work *w) {
+        if (w->n_others < OTHERS_PER_CHANGE)
+                return 0;
+        change_submit(TAKE_PTR(w->others), committed, a);
+        w->n_others = 0;
+        return change_new(&w->others, a->table);
+}
+
 int watch_apply(WatchApply *a, const Policy *policy, uid_t uid, const AccountView *view, uint64_t now, uint64_t doubt_usec) {
         _cleanup_(work_done) Work w = { .keep = a->keep, .policy = policy, .view = view };
         Owner *owner = table_find_owner(a->table, uid);
@@ -173,6 +182,8 @@ int watch_apply(WatchApply *a, const Policy *policy, uid_t uid, const AccountVie
                 return r;
         TAILQ_FOREACH(s, &owner->sessions, of_owner) {
                 r = judge(&w, s);
+                if (r == 0)
+                        r = submit_some(a, &w);
                 if (r < 0)
                         return r;
         }
