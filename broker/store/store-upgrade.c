@@ -66,8 +66,11 @@ static int forget_one(LmdbTxn *t, LmdbBytes key, LmdbBytes value) {
         int r;
 
         /* What is damaged stays so: it is left out when sessions are loaded. */
-        if (key.size != IDENT_SIZE || value.size > sizeof(data) || record_decode(value.data, value.size, &record) != 0)
+        if (key.size != IDENT_SIZE || value.size > sizeof(data))
                 return 0;
+        r = record_decode(value.data, value.size, &record);
+        if (r < 0)
+                return r == -EBADMSG || r == -EPROTONOSUPPORT ? 0 : r;
         memcpy(data, value.data, value.size);
         r = record_forget_account(data, value.size);
         return r <= 0 ? r : lmdb_put(t, LMDB_SESSIONS, key, (LmdbBytes) { data, value.size });

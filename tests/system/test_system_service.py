@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from conftest import PASSWORDS
+from prometheus_client.parser import text_string_to_metric_families
 from machine import BUILD, ROOT, SOURCE, wait_until
 
 ACCESS_DENIED = 17
@@ -54,6 +55,23 @@ def test_a_unit_without_a_rule_is_refused_over_the_bus_too(machine, policy):
     policy("units", UNITS)
     call = ["busctl", "call", "org.websess1", "/org/websess1", "org.websess1.Manager", "CreateSession", "ssasa{sv}a{sv}", "units", "alice", "0", "0", "0"]
     assert in_unit(machine, "cashier.service", *call, check=False).returncode != 0
+
+
+def test_metrics_leave_the_sandbox(machine, ctl):
+    """Into the folder that is there for them, for every user to read; whoever looks in it finds the file and nothing half written."""
+    machine.run("mkdir", "-p", "/etc/websess/websess.conf.d")
+    machine.write("/etc/websess/websess.conf.d/metrics.conf", "[Metrics]\nFile=/run/websess/metrics/websess.prom\nIntervalSec=1s\n")
+    ctl("reload")
+    try:
+        wait_until(lambda: machine.run("test", "-e", "/run/websess/metrics/websess.prom", check=False).returncode == 0)
+        text = machine.run("cat", "/run/websess/metrics/websess.prom", user="mallory").stdout
+        families = {f.name: f for f in text_string_to_metric_families(text)}
+        assert families["websess_healthy"].samples[0].value == 1 and families["websess_store_commit_duration_seconds"].type == "histogram"
+        assert machine.run("stat", "-c", "%U %a", "/run/websess/metrics", "/run/websess/metrics/websess.prom").stdout.split() == ["websess", "755", "websess", "644"]
+    finally:
+        machine.run("rm", "-r", "/etc/websess/websess.conf.d")
+        ctl("reload")
+    assert machine.run("ls", "/run/websess/metrics").stdout == ""
 
 
 @pytest.fixture
