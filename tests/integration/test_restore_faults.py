@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A restore, and the start of a broker on a database of an older format, when something fails or the power does: afterwards there is the database
-from before or the new one, whole, and what was said to be done is done. `make check-power CUTS=1000` cuts more often."""
+from before or the new one, whole, and what was said to be done is done. `make check-power` and
+`make check-faults` do more of it."""
 import collections
 import contextlib
 import gzip
@@ -14,11 +15,12 @@ import time
 import pytest
 from client import Client
 from disk import Disk, missing
-from faults import FAIL, STOP, STOP_AFTER, Faults
-from figures import leave, wanted
+from faults import STOP, STOP_AFTER, Faults
+from figures import add, leave, wanted
+from sites import every_site
 from test_restore import DATABASES, LONG, back_up, is_live
 from wire import Wire
-from world import BROKER_UID, IS_ROOT, TIMEOUT, Broker
+from world import BROKER_UID, IS_ROOT, TIMEOUT, Broker, Place
 
 CUTS = wanted("CUTS", 12)
 CREATE = ("CreateSession", "ssasa{sv}a{sv}")
@@ -84,28 +86,41 @@ def put_back(place, image):
             os.chown(place.state / name, BROKER_UID, BROKER_UID)
 
 
-def test_L04_every_system_call_of_a_restore_fails_once(place, faults):
-    """Without --keep, which does everything that --keep does, and more."""
-    place.settings(SETTINGS)
-    make_backup(place)
-    restore = Restore(place, faults, False)
-    image = {f.name: f.read_bytes() for f in files(place.state)}
-    faults.count()
-    assert restore.run()[0] == 0 and restore.is_new()
-    sites = [s for s in faults.sites() if s.own and s.name not in ("malloc", "calloc", "realloc")]
-    refused, fired = 0, 0
-    for site in sites:
-        put_back(place, image)
-        faults.arm(FAIL, site)
-        status, out, err = restore.run()
-        faults.off()
-        fired += faults.fired
-        assert status >= 0 and "Sanitizer" not in err, f"{site}: ended by signal {-status}: {err}"
-        assert (status == 0) == ("Restored" in out), f"{site}: {out}"
-        assert restore.is_new() or status != 0, f"{site}: said to be done"
-        assert status == 0 or err.strip(), f"{site}: not a word"
-        refused += status != 0
-    assert fired == len(sites) > 60 and refused > len(sites) / 3
+class FailingRestore:
+    """A subject of sites.py. Without --keep, which does everything that --keep does, and more."""
+
+    def __init__(self):
+        self.place, self.facts = Place(), {}
+        self.faults = Faults(self.place.path)
+        self.place.settings(SETTINGS)
+        make_backup(self.place)
+        self.restore = Restore(self.place, self.faults, False)
+        self.image = {f.name: f.read_bytes() for f in files(self.place.state)}
+
+    def ready(self):
+        put_back(self.place, self.image)
+
+    def run(self):
+        status, out, err = self.restore.run()
+        self.faults.off()
+        try:
+            is_new = self.restore.is_new()
+        except AssertionError as error:
+            return [f"neither the one nor the other: {error}"]
+        problems = [f"ended by signal {-status}: {err}"] if status < 0 or "Sanitizer" in err else []
+        if (status == 0) != ("Restored" in out) or (status == 0 and not is_new):
+            problems.append(f"exit status {status}, {'new' if is_new else 'old'}: {out}")
+        return problems if status == 0 or err.strip() else [*problems, "not a word"]
+
+    def close(self):
+        self.place.remove()
+
+
+def test_L04_every_site_of_a_restore_fails_once():
+    figures, problems = every_site(FailingRestore, wanted("SITES", 24), wanted("JOBS", 2))
+    add("faults", "restore", **figures)
+    assert not problems, "\n".join([f"{len(problems)} problems", *problems])
+    assert figures["fired"] > figures["runs"] / 2, figures
 
 
 # ---- power ----
