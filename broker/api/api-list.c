@@ -129,12 +129,12 @@ static Session *advance(const Walk *w, Session *s) {
         if (!w->own_only)
                 return table_next(w->manager->table, after);
         if (s)
-                return TAILQ_NEXT(s, of_owner);
+                return TAILQ_NEXT(s, more->of_owner);
 
         o = table_find_owner(w->manager->table, w->caller->uid);
         s = o ? TAILQ_FIRST(&o->sessions) : NULL;
         while (s && after && ident_compare(&s->id, after) <= 0)
-                s = TAILQ_NEXT(s, of_owner);
+                s = TAILQ_NEXT(s, more->of_owner);
         return s;
 }
 

@@ -144,7 +144,7 @@ static int end_own(Ending *e, const Whose *w, uid_t uid) {
         Session *s;
         int k;
 
-        for (s = o ? TAILQ_FIRST(&o->sessions) : NULL; s; s = TAILQ_NEXT(s, of_owner)) {
+        for (s = o ? TAILQ_FIRST(&o->sessions) : NULL; s; s = TAILQ_NEXT(s, more->of_owner)) {
                 if ((w->service.size > 0 && !slice_equal(user_service(s->user), w->service)) || !name_matches(w, s->user))
                         continue;
                 k = end_one(e, w, s);

@@ -180,7 +180,7 @@ int watch_apply(WatchApply *a, const Policy *policy, uid_t uid, const AccountVie
                 r = change_new(&w.others, a->table);
         if (r < 0)
                 return r;
-        TAILQ_FOREACH(s, &owner->sessions, of_owner) {
+        TAILQ_FOREACH(s, &owner->sessions, more->of_owner) {
                 r = judge(&w, s);
                 if (r == 0)
                         r = submit_some(a, &w);

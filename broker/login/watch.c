@@ -110,7 +110,7 @@ void watch_added(Watch *w, const Session *s) {
         static const uint8_t unknown[RECORD_TAG_SIZE];
         Record r;
 
-        if (!s->owner)
+        if (!session_owner(s))
                 return;
         session_view(s, &r);
         if (memcmp(r.account_digest, unknown, RECORD_TAG_SIZE) != 0 && !w->running && now_usec(w) > w->changed_at + FRESH_USEC)
@@ -201,7 +201,7 @@ static int add_owner(Watch *w, const Owner *o) {
         Record r;
         int k;
 
-        TAILQ_FOREACH(s, &o->sessions, of_owner) {
+        TAILQ_FOREACH(s, &o->sessions, more->of_owner) {
                 bool known = false;
 
                 session_head(s, &r);

@@ -20,7 +20,6 @@ typedef struct Effect {
         uint8_t *data;          /* staged record: ours until it is committed */
         size_t size;
         uint8_t *below;         /* what was the session's newest staged record before, borrowed; only until the change is submitted */
-        uint32_t below_size;
         bool applied;
 } Effect;
 
@@ -100,15 +99,10 @@ static int stage_record(Change *c, const Record *r, uint8_t **ret, size_t *ret_s
         return 0;
 }
 
-static void set_staged(Session *s, uint8_t *data, size_t size) {
-        s->staged = data;
-        s->staged_size = (uint32_t) size;
-}
-
 /* Put a staged record on top of whatever is staged on the session already. */
 static void add_record(Change *c, EffectType type, Session *s, uint8_t *data, size_t size) {
-        add(c, (Effect) { .type = type, .session = s, .data = data, .size = size, .below = s->staged, .below_size = s->staged_size });
-        set_staged(s, data, size);
+        add(c, (Effect) { .type = type, .session = s, .data = data, .size = size, .below = s->staged });
+        s->staged = data;
 }
 
 int change_insert(Change *c, const Record *r, Session **ret) {
@@ -171,7 +165,7 @@ static void apply(Table *t, Effect *e) {
         Session *s = e->session;
 
         if (s->staged == e->data)
-                set_staged(s, NULL, 0);
+                s->staged = NULL;
         if (s->dead)
                 return;
 
@@ -200,7 +194,7 @@ static void release(Effect *e) {
  * it, and so did what is older. */
 static void take_back(Table *t, Effect *e, bool submitted) {
         if (e->data && e->session->staged == e->data)
-                set_staged(e->session, submitted ? NULL : e->below, submitted ? 0 : e->below_size);
+                e->session->staged = submitted ? NULL : e->below;
         if (e->type == EFFECT_INSERT)
                 table_remove(t, e->session);
         release(e);

@@ -6,11 +6,11 @@
 
 #include "verdict.h"
 
-static void decode(const uint8_t *data, size_t size, uint64_t last_seen, Record *ret) {
+static void decode(const uint8_t *data, uint64_t last_seen, Record *ret) {
         int r;
 
         /* The broker encoded these bytes itself, or checked them when it read the database. */
-        r = record_decode_trusted(data, size, ret);
+        r = record_decode_trusted(data, record_length(data), ret);
         assert(r == 0);
         (void) r;
         if (last_seen > ret->last_seen)
@@ -18,14 +18,11 @@ static void decode(const uint8_t *data, size_t size, uint64_t last_seen, Record 
 }
 
 void session_view(const Session *s, Record *ret) {
-        decode(s->data, s->size, s->last_seen, ret);
+        decode(s->data, s->last_seen, ret);
 }
 
 void session_head(const Session *s, Record *ret) {
-        if (s->staged)
-                decode(s->staged, s->staged_size, s->last_seen, ret);
-        else
-                decode(s->data, s->size, s->last_seen, ret);
+        decode(s->staged ?: s->data, s->last_seen, ret);
 }
 
 bool session_lasts(const Session *s, uint64_t now) {

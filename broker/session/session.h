@@ -6,7 +6,6 @@
  */
 #pragma once
 
-#include <bsd/sys/tree.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 
@@ -19,22 +18,27 @@ typedef struct Owner Owner;
 typedef struct Request Request;
 typedef struct Space Space;
 
+/* What only some sessions have: those with a real uid, and those whose request may come again. */
+typedef struct SessionMore {
+        TAILQ_ENTRY(Session) of_owner;  /* in order of creation */
+        Owner *owner;                   /* NULL without a real uid */
+        Request *request;               /* NULL: no request to recognise again */
+} SessionMore;
+
+/* There are millions: what can be had elsewhere is not kept here. The sizes of the records stand in them (record_length()). */
 struct Session {
         Ident id;
-        RB_ENTRY(Session) by_id;
         TAILQ_ENTRY(Session) of_user;   /* in order of creation */
-        TAILQ_ENTRY(Session) of_owner;  /* the same; only with a real uid */
-        TAILQ_ENTRY(Session) touched;   /* waits for its last_seen to be written */
         WheelTimer timer;
-        User *user;
-        Owner *owner;                   /* NULL without a real uid */
+        union {
+                User *user;             /* until it is dead … */
+                Space *space;           /* … and from then on; before, it is the user's */
+        };
         Owner *creator;
-        Request *request;               /* NULL: no request to recognise again */
-        Space *space;
+        SessionMore *more;              /* NULL: nothing */
         const uint8_t *data;            /* committed record, in the space; NULL while its creation is not committed */
         uint8_t *staged;                /* newest staged record, borrowed from its change; NULL: none */
         uint64_t last_seen;             /* steady clock; ahead of the record's, which follows by and by */
-        uint32_t size, staged_size;
         uint32_t cell;                  /* where the map has it; 0: not in the map */
         uint32_t n_staged;              /* changes in flight that name this session */
         uint32_t n_removing;            /* removals among them: nothing more may be staged upon it */
@@ -45,6 +49,11 @@ struct Session {
 
 static inline bool session_visible(const Session *s) {
         return s->data && !s->dead;
+}
+
+/* NULL without a real uid. */
+static inline Owner *session_owner(const Session *s) {
+        return s->more ? s->more->owner : NULL;
 }
 
 /* What is committed, with the present last_seen. Only for visible sessions. */

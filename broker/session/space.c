@@ -101,11 +101,12 @@ static void retire(Space *sp, Map *m, Old *place, bool still_used, uint64_t now)
 }
 
 static bool to_heap(Session *s) {
-        uint8_t *copy = malloc(s->size);
+        size_t size = record_length(s->data);
+        uint8_t *copy = malloc(size);
 
         if (!copy)
                 return false;
-        memcpy(copy, s->data, s->size);
+        memcpy(copy, s->data, size);
         s->data = copy;
         s->on_heap = true;
         return true;
@@ -123,7 +124,7 @@ static void move_in(Space *sp, Session *s) {
 
         s->cell = 0;
         if (sp->map)
-                (void) map_put(sp->map, data, s->size, s->last_seen, &s->cell, &p);
+                (void) map_put(sp->map, data, record_length(data), s->last_seen, &s->cell, &p);
         if (p) {
                 if (s->on_heap)
                         free((void *) (uintptr_t) data);
@@ -273,7 +274,6 @@ void space_put(Space *sp, Session *s, uint8_t *data, size_t size) {
                 free((void *) (uintptr_t) s->data);
         s->on_heap = !p;
         s->data = p ? p : data;
-        s->size = (uint32_t) size;
         if (p)
                 free(data);
 }

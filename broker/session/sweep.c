@@ -33,33 +33,39 @@ DEFINE_CLEANUP(Sweep *, sweep_free)
 
 /* What is committed, with the present last_seen. The record in memory stays as it is: readers look at it. */
 static int put_touch(StoreChange *c, const Session *s) {
-        _cleanup_free_ uint8_t *copy = malloc(s->size);
+        size_t size = record_length(s->data);
+        _cleanup_free_ uint8_t *copy = malloc(size);
         int r;
 
         if (!copy)
                 return -ENOMEM;
-        memcpy(copy, s->data, s->size);
-        r = record_set_last_seen(copy, s->size, s->last_seen);
+        memcpy(copy, s->data, size);
+        r = record_set_last_seen(copy, size, s->last_seen);
         if (r < 0)
                 return r;
-        return store_change_put(c, &s->id, copy, s->size);
+        return store_change_put(c, &s->id, copy, size);
 }
 
-/* A session with a change on its way stays on the list: a touch of what is committed now would be overtaken by that change, or worse, come
+/* A session with a change on its way waits for the next time: a touch of what is committed now would be overtaken by that change, or worse, come
  * behind its removal. */
 static size_t fill(Sweep *w, StoreChange *c, size_t max) {
-        Session *s, *next;
+        Table *t = w->table;
         size_t n = 0;
+        Ident id;
 
-        for (s = TAILQ_FIRST(&w->table->touched); s && n < max; s = next) {
-                next = TAILQ_NEXT(s, touched);
-                if (s->n_staged > 0)
+        for (size_t left = t->touched.n; left > 0 && n < max && touched_take(&t->touched, &id); left--) {
+                Session *s = table_find(t, &id);
+
+                if (!s)
                         continue;
-                if (put_touch(c, s) < 0)
-                        break;
-                TAILQ_REMOVE(&w->table->touched, s, touched);
                 s->is_touched = false;
-                n++;
+                if (s->n_staged > 0)
+                        table_set_touched(t, s);
+                else if (put_touch(c, s) < 0) {
+                        table_set_touched(t, s);
+                        break;
+                } else
+                        n++;
         }
         return n;
 }
@@ -70,7 +76,7 @@ static size_t write_touches(Sweep *w, size_t max, StoreDone done) {
         size_t n;
 
         w->touches_due = 0;
-        if (TAILQ_EMPTY(&w->table->touched) || store_change_new(&c) < 0)
+        if (w->table->touched.n == 0 || store_change_new(&c) < 0)
                 return 0;
         n = fill(w, c, max);
         if (n > 0)
@@ -182,7 +188,7 @@ static int on_prepare(sd_event_source *source, void *userdata) {
         if (due < w->not_before)
                 due = w->not_before;
 
-        if (!w->touches_due && !w->is_writing && !TAILQ_EMPTY(&w->table->touched)) {
+        if (!w->touches_due && !w->is_writing && w->table->touched.n > 0) {
                 r = sd_event_now(sd_event_source_get_event(source), CLOCK_BOOTTIME, &now);
                 if (r < 0)
                         return r;

@@ -9,10 +9,6 @@
 #include "cleanup.h"
 #include "span.h"
 
-static int compare_sessions(Session *a, Session *b) {
-        return ident_compare(&a->id, &b->id);
-}
-
 static int compare_slices(Slice a, Slice b) {
         size_t n = a.size < b.size ? a.size : b.size;
         int r = n ? memcmp(a.data, b.data, n) : 0;
@@ -39,17 +35,16 @@ static int compare_requests(Request *a, Request *b) {
         return memcmp(a->tag, b->tag, sizeof(a->tag));
 }
 
-RB_GENERATE_INTERNAL(SessionTree, Session, by_id, compare_sessions, __attribute__((unused)) static)
 RB_GENERATE_INTERNAL(UserTree, User, link, compare_users, __attribute__((unused)) static)
 RB_GENERATE_INTERNAL(OwnerTree, Owner, link, compare_owners, __attribute__((unused)) static)
 RB_GENERATE_INTERNAL(RequestTree, Request, link, compare_requests, __attribute__((unused)) static)
 
 Slice user_service(const User *u) {
-        return slice(u->text, u->service_size);
+        return space_service(u->space);
 }
 
 Slice user_name(const User *u) {
-        return slice(u->text + u->service_size, u->name_size);
+        return slice(u->name, u->name_size);
 }
 
 int table_new(Table **ret, const TableOptions *o) {
@@ -64,12 +59,10 @@ int table_new(Table **ret, const TableOptions *o) {
         t->facts = o->facts;
         t->events = o->events;
         t->userdata = o->userdata;
-        RB_INIT(&t->sessions);
         RB_INIT(&t->users);
         RB_INIT(&t->owners);
         RB_INIT(&t->requests);
         TAILQ_INIT(&t->requests_by_time);
-        TAILQ_INIT(&t->touched);
         LIST_INIT(&t->spaces);
         STAILQ_INIT(&t->finishing);
         wheel_init(&t->wheel, o->now_steady / USEC_PER_SEC);
@@ -115,17 +108,15 @@ static User *get_user(Table *t, Slice service, Slice name) {
 
         if (table_space(t, service, &space) < 0)
                 return NULL;
-        u = malloc(sizeof(*u) + service.size + name.size);
+        u = malloc(offsetof(User, name) + name.size);
         if (!u)
                 return NULL;
 
         TAILQ_INIT(&u->sessions);
         u->space = space;
-        u->service_size = (uint16_t) service.size;
         u->name_size = (uint16_t) name.size;
-        memcpy(u->text, service.data, service.size);
         if (name.size > 0)
-                memcpy(u->text + service.size, name.data, name.size);
+                memcpy(u->name, name.data, name.size);
         RB_INSERT(UserTree, &t->users, u);
         return u;
 }
@@ -184,7 +175,7 @@ static void drop_request(Table *t, Request *q) {
 
         RB_REMOVE(RequestTree, &t->requests, q);
         TAILQ_REMOVE(&t->requests_by_time, q, by_time);
-        q->session->request = NULL;
+        q->session->more->request = NULL;
         free(q);
 }
 
@@ -204,19 +195,25 @@ Session *table_find_request(Table *t, const uint8_t tag[static RECORD_TAG_SIZE],
         return q && now <= q->time + REQUEST_WINDOW_USEC && q->session->n_removing == 0 ? q->session : NULL;
 }
 
+static SessionMore *get_more(Session *s) {
+        if (!s->more)
+                s->more = calloc(1, sizeof(*s->more));
+        return s->more;
+}
+
 /* The record's tag, where it has one, leads to the session for as long as a repetition is to be recognised. */
 static int index_request(Table *t, Session *s, const Record *r) {
         static const uint8_t none[RECORD_TAG_SIZE];
-        Request *q, *old;
+        Request *q = s->more ? s->more->request : NULL, *old;
 
-        if (s->request && memcmp(s->request->tag, r->request_tag, RECORD_TAG_SIZE) == 0)
+        if (q && memcmp(q->tag, r->request_tag, RECORD_TAG_SIZE) == 0)
                 return 0;
 
-        drop_request(t, s->request);
+        drop_request(t, q);
         if (memcmp(r->request_tag, none, sizeof(none)) == 0)
                 return 0;
 
-        q = calloc(1, sizeof(*q));
+        q = get_more(s) ? calloc(1, sizeof(*q)) : NULL;
         if (!q)
                 return -ENOMEM;
 
@@ -227,67 +224,83 @@ static int index_request(Table *t, Session *s, const Record *r) {
         drop_request(t, old);
         RB_INSERT(RequestTree, &t->requests, q);
         TAILQ_INSERT_TAIL(&t->requests_by_time, q, by_time);
-        s->request = q;
+        s->more->request = q;
         return 0;
 }
 
 /* ---- sessions ---- */
 
-static Session *find(Table *t, const Ident *id) {
-        return RB_FIND(SessionTree, &t->sessions, &(Session) { .id = *id });
-}
-
 Session *table_find(Table *t, const Ident *id) {
-        Session *s = find(t, id);
+        Session *s = by_id_find(&t->sessions, id);
 
         return s && session_visible(s) ? s : NULL;
 }
 
 Session *table_next(Table *t, const Ident *after) {
-        Session *s;
-
-        if (after) {
-                s = RB_NFIND(SessionTree, &t->sessions, &(Session) { .id = *after });
-                if (s && ident_compare(&s->id, after) == 0)
-                        s = RB_NEXT(SessionTree, &t->sessions, s);
-        } else
-                s = RB_MIN(SessionTree, &t->sessions);
+        Session *s = by_id_next(&t->sessions, after);
 
         while (s && !session_visible(s))
-                s = RB_NEXT(SessionTree, &t->sessions, s);
+                s = by_id_next(&t->sessions, &s->id);
         return s;
 }
 
-static void detach(Table *t, Session *s) {
-        RB_REMOVE(SessionTree, &t->sessions, s);
-        if (s->user) {
-                TAILQ_REMOVE(&s->user->sessions, s, of_user);
-                put_user(t, s->user);
-                s->user = NULL;
-        }
-        if (s->owner)
-                TAILQ_REMOVE(&s->owner->sessions, s, of_owner);
+static void leave_owners(Table *t, Session *s) {
+        Owner *owner = session_owner(s);
+
+        if (owner)
+                TAILQ_REMOVE(&owner->sessions, s, more->of_owner);
         if (s->creator)
                 s->creator->n_created--;
-        if (s->owner && s->owner != s->creator)
-                put_owner(t, s->owner);
+        if (owner && owner != s->creator)
+                put_owner(t, owner);
         put_owner(t, s->creator);
-        s->owner = s->creator = NULL;
-        drop_request(t, s->request);
+        if (s->more)
+                s->more->owner = NULL;
+        s->creator = NULL;
+}
+
+/* From here on it is dead, with its space in the place of its user. */
+static void detach(Table *t, Session *s) {
+        User *u = s->user;
+
+        by_id_remove(&t->sessions, s);
+        if (u) {
+                s->space = u->space;
+                TAILQ_REMOVE(&u->sessions, s, of_user);
+                put_user(t, u);
+        }
+        leave_owners(t, s);
+        drop_request(t, s->more ? s->more->request : NULL);
         wheel_remove(&t->wheel, &s->timer);
-        if (s->is_touched)
-                TAILQ_REMOVE(&t->touched, s, touched);
-        s->is_touched = false;
+        s->dead = true;
 }
 
 static void session_free(Session *s) {
         if (s->data)
                 space_drop(s->space, s);
+        free(s->more);
         free(s);
+}
+
+static int join_owners(Table *t, Session *s, const Record *r) {
+        s->creator = get_owner(t, r->creator_uid);
+        if (!s->creator)
+                return -ENOMEM;
+        s->creator->n_created++;
+        if (r->uid == RECORD_NO_UID)
+                return 0;
+        if (!get_more(s))
+                return -ENOMEM;
+        s->more->owner = get_owner(t, r->uid);
+        if (!s->more->owner)
+                return -ENOMEM;
+        TAILQ_INSERT_TAIL(&s->more->owner->sessions, s, more->of_owner);
+        return 0;
 }
 
 int table_add(Table *t, const Record *r, Session **ret) {
         Session *s = calloc(1, sizeof(*s));
+        int k;
 
         if (!s)
                 return -ENOMEM;
@@ -295,30 +308,18 @@ int table_add(Table *t, const Record *r, Session **ret) {
         s->id = r->id;
         s->timer = WHEEL_TIMER_NONE;
         s->last_seen = r->last_seen;
-        if (RB_INSERT(SessionTree, &t->sessions, s)) {
+        k = by_id_add(&t->sessions, s);
+        if (k < 0) {
                 free(s);
-                return -EEXIST;
+                return k;
         }
 
         s->user = get_user(t, r->service, r->user);
         if (!s->user)
                 goto fail;
-        s->space = s->user->space;
         TAILQ_INSERT_TAIL(&s->user->sessions, s, of_user);
 
-        s->creator = get_owner(t, r->creator_uid);
-        if (!s->creator)
-                goto fail;
-        s->creator->n_created++;
-
-        if (r->uid != RECORD_NO_UID) {
-                s->owner = get_owner(t, r->uid);
-                if (!s->owner)
-                        goto fail;
-                TAILQ_INSERT_TAIL(&s->owner->sessions, s, of_owner);
-        }
-
-        if (index_request(t, s, r) < 0)
+        if (join_owners(t, s, r) < 0 || index_request(t, s, r) < 0)
                 goto fail;
 
         ident_seen(&t->idents, &s->id);
@@ -327,7 +328,7 @@ int table_add(Table *t, const Record *r, Session **ret) {
 
 fail:
         detach(t, s);
-        free(s);
+        session_free(s);
         return -ENOMEM;
 }
 
@@ -337,11 +338,10 @@ void table_remove(Table *t, Session *s) {
 
         if (s->data) {
                 t->n_visible--;
-                space_count(s->space, -1);
-                space_hide(s->space, s);
+                space_count(s->user->space, -1);
+                space_hide(s->user->space, s);
         }
         detach(t, s);
-        s->dead = true;
         if (s->n_staged == 0)
                 session_free(s);
 }
@@ -368,10 +368,10 @@ int table_set_record(Table *t, Session *s, uint8_t *data, size_t size) {
 
         index = index_request(t, s, &r);
         table_arm(t, s, &r);
-        space_put(s->space, s, data, size);
+        space_put(s->user->space, s, data, size);
         if (first) {
                 t->n_visible++;
-                space_count(s->space, 1);
+                space_count(s->user->space, 1);
         }
         return index;
 }
@@ -431,10 +431,13 @@ void table_touch(Table *t, Session *s, uint64_t now, uint64_t touch_usec) {
 
         /* The timer is not moved: when it fires, the sweep sees that the end has moved and arms it anew. */
         s->last_seen = now;
-        space_touch(s->space, s);
-        if (!s->is_touched)
-                TAILQ_INSERT_TAIL(&t->touched, s, touched);
-        s->is_touched = true;
+        space_touch(s->user->space, s);
+        table_set_touched(t, s);
+}
+
+void table_set_touched(Table *t, Session *s) {
+        if (!s->is_touched && touched_add(&t->touched, &s->id) == 0)
+                s->is_touched = true;
 }
 
 Table *table_free(Table *t) {
@@ -447,11 +450,12 @@ Table *table_free(Table *t) {
         LIST_FOREACH(e, &t->spaces, link)
                 space_close(e->space);
 
-        while ((s = RB_MIN(SessionTree, &t->sessions))) {
+        while ((s = by_id_next(&t->sessions, NULL))) {
                 s->n_staged = 0;
                 table_remove(t, s);
         }
         table_free_spaces(t);
+        touched_done(&t->touched);
         free(t);
         return NULL;
 }

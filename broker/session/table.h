@@ -6,12 +6,15 @@
  */
 #pragma once
 
+#include <bsd/sys/tree.h>
 #include <sys/types.h>
 
+#include "by-id.h"
 #include "session.h"
 #include "space.h"
 #include "steady.h"
 #include "store.h"
+#include "touched.h"
 
 #define REQUEST_WINDOW_USEC (60 * UINT64_C(1000000))
 
@@ -21,9 +24,9 @@ typedef TAILQ_HEAD(SessionList, Session) SessionList;
 struct User {
         RB_ENTRY(User) link;
         SessionList sessions;
-        Space *space;
-        uint16_t service_size, name_size;
-        char text[];            /* service, then name */
+        Space *space;           /* of his service */
+        uint16_t name_size;
+        char name[];
 };
 
 /* One uid: the sessions that carry it, and how many it created. */
@@ -43,7 +46,6 @@ struct Request {
         Session *session;
 };
 
-typedef RB_HEAD(SessionTree, Session) SessionTree;
 typedef RB_HEAD(UserTree, User) UserTree;
 typedef RB_HEAD(OwnerTree, Owner) OwnerTree;
 typedef RB_HEAD(RequestTree, Request) RequestTree;
@@ -66,13 +68,13 @@ typedef struct TableEvents {
 
 typedef struct Table {
         Store *store;                   /* borrowed */
-        SessionTree sessions;
+        ById sessions;
         UserTree users;
         OwnerTree owners;
         RequestTree requests;
         TAILQ_HEAD(, Request) requests_by_time;
         Wheel wheel;
-        SessionList touched;            /* last_seen is ahead of what the store has */
+        Touched touched;
         LIST_HEAD(, TableSpace) spaces;
         Lifeline *lifeline;             /* borrowed; NULL: no maps */
         uint64_t map_max_bytes;
@@ -124,6 +126,8 @@ Slice user_name(const User *u);
 /* Move last_seen of a visible session, if it is worth a write (coalesced: at most once per touch_usec and never further apart than a
  * quarter of its idle time). It goes to the list of touched sessions, which sweep.c writes. */
 void table_touch(Table *t, Session *s, uint64_t now_steady, uint64_t touch_usec);
+/* Put it onto that list; without memory its next touch will. */
+void table_set_touched(Table *t, Session *s);
 /* The next session whose end may have come; NULL when there is none. Add it again by table_arm(). */
 Session *table_pop_due(Table *t, uint64_t now_steady);
 /* When table_pop_due() may next have something, in the steady clock; UINT64_MAX: not before the table changes. */

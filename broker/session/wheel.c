@@ -3,6 +3,7 @@
 #include "wheel.h"
 
 #define BITS 6u
+#define NONE UINT32_MAX
 #define MASK (WHEEL_SLOTS - 1u)
 #define SPAN (UINT64_C(1) << (BITS * WHEEL_LEVELS))
 
@@ -27,7 +28,7 @@ void wheel_add(Wheel *w, WheelTimer *t, uint64_t due) {
         uint64_t at;
 
         wheel_remove(w, t);
-        t->due = due;
+        t->due = due < NONE ? (uint32_t) due : NONE - 1;
 
         at = due <= w->now ? w->now + 1 : due;
         if (at - w->now >= SPAN)
@@ -36,13 +37,13 @@ void wheel_add(Wheel *w, WheelTimer *t, uint64_t due) {
 }
 
 void wheel_remove(Wheel *w, WheelTimer *t) {
-        if (t->due == UINT64_MAX)
+        if (t->due == NONE)
                 return;
 
         LIST_REMOVE(t, link);
         if (LIST_EMPTY(&w->slots[t->level][t->slot]))
                 w->occupied[t->level] &= ~(UINT64_C(1) << t->slot);
-        t->due = UINT64_MAX;
+        t->due = NONE;
 }
 
 /* The first tick after now at which the given level has an occupied slot to be looked at. */
@@ -77,7 +78,7 @@ static void cascade(Wheel *w, unsigned level) {
         WheelTimer *t;
 
         while ((t = LIST_FIRST(&w->slots[level][slot]))) {
-                uint64_t due = t->due;
+                uint32_t due = t->due;
 
                 wheel_remove(w, t);
                 t->due = due;

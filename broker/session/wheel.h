@@ -17,11 +17,11 @@
 
 typedef struct WheelTimer {
         LIST_ENTRY(WheelTimer) link;
-        uint64_t due;           /* tick; UINT64_MAX while not in a wheel */
+        uint32_t due;           /* tick; UINT32_MAX while not in a wheel */
         uint8_t level, slot;
 } WheelTimer;
 
-#define WHEEL_TIMER_NONE ((WheelTimer) { .due = UINT64_MAX })
+#define WHEEL_TIMER_NONE ((WheelTimer) { .due = UINT32_MAX })
 
 typedef struct Wheel {
         uint64_t now;                                           /* everything due up to here has been handed out */
@@ -30,7 +30,8 @@ typedef struct Wheel {
 } Wheel;
 
 void wheel_init(Wheel *w, uint64_t now);
-void wheel_add(Wheel *w, WheelTimer *t, uint64_t due);          /* moves it when it is in already; a past due means the next tick */
+/* Moves it when it is in already. A past due means the next tick, one past all 32 bits the last of them. */
+void wheel_add(Wheel *w, WheelTimer *t, uint64_t due);
 void wheel_remove(Wheel *w, WheelTimer *t);                     /* fine when it is not in */
 
 /* Move on to tick now by as many steps as hold something, and take out one timer that is due; NULL when none is left. Call it until NULL.

@@ -31,6 +31,10 @@ bool record_identity_valid(const Record *r) {
         return r->user.size > 0;
 }
 
+size_t record_length(const void *data) {
+        return load_le32((const uint8_t *) data + AT_SIZE);
+}
+
 bool attribute_strings_whole(Slice value) {
         Attribute a = { .type = 'a', .bytes = value };
         size_t position = 0;

@@ -137,6 +137,9 @@ int record_encode(const Record *r, void *out, size_t size);
 int record_decode(const void *data, size_t size, Record *out);
 int record_decode_trusted(const void *data, size_t size, Record *out);
 
+/* The size of an encoded record that was decoded before. */
+size_t record_length(const void *data);
+
 /* The format that a record says it is of; 0 when it is too short to say. */
 unsigned record_format(const void *data, size_t size);
 

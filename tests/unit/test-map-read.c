@@ -15,7 +15,7 @@
 #include "touch.h"
 
 #define BUCKETS 4u
-#define CELLS 64u
+#define CELLS 128u
 #define LAST (CELLS - 1)        /* of two cells, the fewest that a slot has */
 #define SIZE (MAP_HEADER_SIZE * 2 + CELLS * MAP_CELL_SIZE)
 
