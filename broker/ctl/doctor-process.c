@@ -141,8 +141,8 @@ void check_labels(const Patient *p, Findings *f) {
                 judge_label(&(LabelFacts) {
                         .system = "SELinux", .enforcing = begins_with("/sys/fs/selinux/enforce", '1'),
                         .process = read_label(p, "current", label, sizeof(label)), .expected = "websessd_t",
-                        .install = "Build the module with `make selinux`, load it by semodule(8), `restorecon -R /usr/lib/websess /var/lib/websess "
-                                   "/run/websess /etc/websess`, restart.",
+                        .install = "Load /usr/share/selinux/packages/websess.pp by semodule(8), `restorecon -R /usr/lib/websess /var/lib/websess "
+                                   "/run/websess /etc/websess`, restart: see SECURITY MODULES in websessd(8).",
                 }, f);
         if (apparmor)
                 check_apparmor(p, f);
