@@ -11,9 +11,9 @@ from test_system_conversation import talk  # noqa: F401
 AUTHENTICATION_FAILED, TOO_MANY = 14, 21
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 
-FAST = """\
+UNSLOWED = """\
 [PAM]
-FailureDelaySec=250ms
+FailureDelaySec={}ms
 [Throttle]
 UserHostFailures=0
 HostFailures=0
@@ -71,19 +71,25 @@ def test_S09_unknown_wrong_and_locked_take_the_same_time(machine, carol, setting
     quick(QUICK)
     machine.write("/usr/local/bin/guess", GUESS, 0o755)
     machine.run("passwd", "--lock", "mallory")
-    settings(FAST)
-    times = json.loads(machine.out("/usr/bin/python3", "/usr/local/bin/guess", user="shopd"))
+
+    def guess(tries):
+        return json.loads(machine.out("/usr/bin/python3", "/usr/local/bin/guess", tries, user="shopd", timeout=600))
+    # A floor that this machine can keep, as busy as it is now: what PAM takes for the slowest of them is below it.
+    settings(UNSLOWED.format(1))
+    floor = max(250, round(1500 * max(map(max, guess(8).values()))))
+    settings(UNSLOWED.format(floor))
+    times = guess(200)
     medians = {name: statistics.median(values) for name, values in times.items()}
     assert all(len(values) == 200 for values in times.values())
-    assert min(medians.values()) >= 0.25
+    assert min(medians.values()) >= floor / 1000
     # the noise: what single tries of one kind differ by
     noise = max(statistics.quantiles(values, n=4)[2] - statistics.quantiles(values, n=4)[0] for values in times.values())
     assert max(medians.values()) - min(medians.values()) <= max(noise, 0.002), medians
 
 
-# 200 tries of each kind, mixed, a few at once as a web daemon would.
+# So many tries of each kind, mixed, a few at once as a web daemon would.
 GUESS = """\
-import concurrent.futures, ctypes, json, threading, time
+import concurrent.futures, ctypes, json, sys, threading, time
 so = ctypes.CDLL("libwebsess.so.1")
 local = threading.local()
 
@@ -99,7 +105,7 @@ def one(name):
 names = ["carol", "nobody-at-all", "mallory"]
 times = {name: [] for name in names}
 with concurrent.futures.ThreadPoolExecutor(4) as pool:
-    for name, took in pool.map(one, names * 200):
+    for name, took in pool.map(one, names * int(sys.argv[1])):
         times[name].append(took)
 print(json.dumps(times))
 """
