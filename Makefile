@@ -263,6 +263,8 @@ unit sanitized threads model check policy integration system: all test-programs
 CYCLES ?= 2000
 CUTS ?= 300
 TOKENS ?= 1000000
+SESSIONS ?= 1000000
+SOAK_SECONDS ?= 3600
 long-run = @BUILD=$(BUILD) WEBSESS_TEST_TIMEOUT=86400 $(1) tests/run integration -k '$(2)' $(ARGS)
 check-crash: deps-test
 	+@$(PARALLEL) all test-programs
@@ -273,6 +275,9 @@ check-power: deps-test
 check-tokens: deps-test
 	+@$(PARALLEL) all test-programs
 	$(call long-run,WEBSESS_TOKENS=$(TOKENS),S01 and unique)
+check-soak: deps-test
+	+@$(PARALLEL) all test-programs
+	$(call long-run,WEBSESS_SESSIONS=$(SESSIONS) WEBSESS_SOAK_SECONDS=$(SOAK_SECONDS),L09)
 check-faults: deps-test
 	+@$(PARALLEL) all test-programs
 	$(call long-run,WEBSESS_SITES=0 WEBSESS_JOBS=$(shell nproc),L04 and every_site)
@@ -434,10 +439,10 @@ clean:
 help:
 	@sed -n '1,2d; /^#/!q; s/^# \{0,1\}//p' Makefile
 	@echo
-	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux policy | analyze coverage check-sanitized check-map check-crash check-power check-tokens check-faults check-selinux | install uninstall clean"
+	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux policy | analyze coverage check-sanitized check-map check-crash check-power check-tokens check-soak check-faults check-selinux | install uninstall clean"
 
 FORCE:
 .PHONY: all fuzz analyze coverage check-sanitized check-map fuzz-programs unit-programs test-programs bench-programs deps deps-demo deps-test deps-selinux deps-bench demo test unit sanitized threads model check \
-	integration system policy bench selinux confined-programs check-selinux check-crash check-power check-tokens check-faults install uninstall clean help FORCE
+	integration system policy bench selinux confined-programs check-selinux check-crash check-power check-tokens check-soak check-faults install uninstall clean help FORCE
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -4,16 +4,14 @@ import base64
 import hashlib
 import os
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
 from client import BusError, raises
 from figures import leave, wanted
-from world import BUILD
+from many import find, make
 
 MANY = wanted("TOKENS", 100_000)
-TOOL = BUILD / "tests/integration/tokens"
 MATRIX = next(iter(Path("/usr/lib").glob("*/pam_wrapper/pam_matrix.so")), None)
 POLICY = {"many": "[Service]\nUsers=app\nMaxSessions=0\n[Access]\nMap=root\n"}
 SETTINGS = """
@@ -22,22 +20,11 @@ SETTINGS = """
     """
 
 
-def find(folder, needles, files, fds):
-    """How many of the needles (8 bytes each) are in each file, wherever they stand. A process's memory is a file too."""
-    (folder / "needles").write_bytes(b"".join(needles))
-    done = subprocess.run([TOOL, "find", folder / "needles", *files.values()], check=True, stdout=subprocess.PIPE, text=True, pass_fds=fds)
-    (folder / "needles").unlink()
-    results = [[int(number) for number in line.split()] for line in done.stdout.splitlines()]
-    assert all(size > 0 for _, size in results)
-    return dict(zip(files, (n for n, _ in results), strict=True))
-
-
 @pytest.mark.needs_root
 def test_S01_tokens_are_unique_and_left_nowhere(world, tmp_path):
     """Not in the database nor in a backup, not in the map, not in the log, and not in the broker's memory, of which a core would be a copy
     (it writes none: test_secrets.py). Where the hashes of the secrets are found, the search is proven to work."""
-    done = subprocess.run([TOOL, "make", world.broker.socket_path, "many", str(MANY)], check=True, stdout=subprocess.PIPE, text=True)
-    tokens = done.stdout.split()
+    tokens = make(world.broker.socket_path, "many", MANY)
     assert len(tokens) == MANY == len(set(tokens)) and {len(t) for t in tokens} == {64}
     raw = [base64.urlsafe_b64decode(t) for t in tokens]
     secrets = [r[16:] for r in raw]
