@@ -82,7 +82,7 @@ def test_S17_sessions_by_creator(world):
     world.caller().RevokeUser("default", "flood", {})
 
 
-def test_S17_a_reader_that_never_reads(world):
+def test_S17_L08_a_reader_that_never_reads(world):
     """Its answers pile up to its quota and no further; others do not wait for it."""
     root = world.caller()
     for i in range(100):
