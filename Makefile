@@ -165,7 +165,7 @@ $(BUILD)/tests/test-secret: WRAPPED := SHA256_Init getrandom
 $(BUILD)/tests/test-stack: WRAPPED := calloc strdup
 $(BUILD)/tests/test-module-entries: WRAPPED := calloc strdup asprintf websess_resolve websess_get websess_create websess_logout websess_revoke \
 	websess_revoke_user websess_status
-$(TEST_TOOLS): LIBS := -lsystemd -lcrypto -llmdb -lpam -lpthread
+$(TEST_TOOLS): LIBS := -lcmocka -lsystemd -lcrypto -llmdb -lpam -lpthread
 $(TEST_TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LAYERS)
 	$(call link,-pie)
 

@@ -28,7 +28,10 @@ static void backed_up(int result, void *userdata) {
         Fault f = {};
 
         if (result < 0) {
-                fault(&f, FAULT_UNAVAILABLE, "the copy could not be written: %s", strerror(-result));
+                if (result == -EUSERS)
+                        api_store_fault(result, &f);
+                else
+                        fault(&f, FAULT_UNAVAILABLE, "the copy could not be written: %s", strerror(-result));
                 bus_call_fail(p->call, f.code, &f);
         } else
                 (void) pending_reply_empty(p);

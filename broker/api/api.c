@@ -194,6 +194,8 @@ void api_store_fault(int error, Fault *f) {
                       strerror(-error));
         else if (error == -E2BIG)
                 fault(f, FAULT_UNAVAILABLE, "the store has reached MaxSize= of websess.conf: sessions can still be ended");
+        else if (error == -EUSERS)
+                fault(f, FAULT_UNAVAILABLE, "all readers of the store's database are taken: another program holds it open");
         else if (error == -ECANCELED)
                 fault(f, FAULT_UNAVAILABLE, "the store could not keep an earlier change, on which this one rests: try again");
         else

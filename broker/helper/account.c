@@ -70,18 +70,21 @@ static int find_user(const char *user, uid_t *uid, gid_t *gid, char **password, 
         return is_hash(entry.pw_passwd) && !*password ? -ENOMEM : 1;
 }
 
-/* Whether the files of this machine have the user, and not a directory server. In doubt they have not. */
-static bool is_local(const char *user, uid_t uid) {
+/* Whether the files of this machine have the user (uid NULL: with any uid), and not a directory server: 1, 0, or a negative errno. */
+static int find_in_files(const char *user, const uid_t *uid) {
         _cleanup_free_ char *buffer = malloc(BUFFER_LAST);
         struct passwd entry, *found = NULL;
         FILE *f = fopen(PASSWD_FILE, "re");
+        int r = f && buffer ? 0 : errno;
         bool yes = false;
 
-        while (f && buffer && !yes && fgetpwent_r(f, &entry, buffer, BUFFER_LAST, &found) == 0)
-                yes = entry.pw_uid == uid && strcmp(entry.pw_name, user) == 0;
+        while (r == 0 && !yes) {
+                r = fgetpwent_r(f, &entry, buffer, BUFFER_LAST, &found);
+                yes = r == 0 && strcmp(entry.pw_name, user) == 0 && (!uid || entry.pw_uid == *uid);
+        }
         if (f)
                 fclose(f);
-        return yes;
+        return yes ? 1 : r == ENOENT ? 0 : -r;
 }
 
 static int find_gids(const char *user, gid_t primary, gid_t **ret, size_t *ret_n) {
@@ -217,7 +220,8 @@ int account_lookup(Account *ret, const char *user, const uint8_t key[static AUTH
 
         *ret = a;
         r = find_user(user, &uid, &gid, &shadow.password, &sure);
-        if (r == 0 && sure)
+        /* A source of NSS that had no memory or no descriptor is passed over in silence, and the next one does not know the user. */
+        if (r == 0 && sure && find_in_files(user, NULL) == 0)
                 ret->state = AUTH_ACCOUNT_UNKNOWN;
         if (r <= 0)
                 return r;
@@ -228,7 +232,7 @@ int account_lookup(Account *ret, const char *user, const uint8_t key[static AUTH
         if (r < 0)
                 return r;
         a.uid = uid;
-        a.local = is_local(user, uid);
+        a.local = find_in_files(user, &uid) > 0;        /* in doubt it is not */
         r = add_shadow(&a, user, &shadow, key);
         if (r < 0)
                 return r;

@@ -100,6 +100,8 @@ static int parse_arguments(Arguments *a, int argc, char **argv) {
         }
         a->configuration = strdup(configuration && *configuration ? configuration : WEBSESS_CONFIGURATION_DIRECTORY);
         a->helper.configuration = a->configuration;
+        if (!a->configuration)
+                fputs("websess-pam: out of memory\n", stderr);
         return a->configuration ? 0 : -ENOMEM;
 }
 

@@ -35,7 +35,7 @@ static const struct {
         { MDB_INVALID, EBADMSG },
         { MDB_INCOMPATIBLE, EBADMSG },
         { MDB_VERSION_MISMATCH, EPROTONOSUPPORT },
-        { MDB_READERS_FULL, EMFILE },
+        { MDB_READERS_FULL, EUSERS },
         { MDB_MAP_RESIZED, ESTALE },
         { MDB_PANIC, EIO },
         { MDB_BAD_TXN, ECANCELED },
@@ -118,11 +118,21 @@ Lmdb *lmdb_close(Lmdb *l) {
         return NULL;
 }
 
+/* Other programs that read and were killed hold their places until somebody looks for them. */
+static bool made_room(Lmdb *l, int r) {
+        int n;
+
+        return r == MDB_READERS_FULL && mdb_reader_check(l->env, &n) == 0 && n > 0;
+}
+
 int lmdb_begin(Lmdb *l, bool write, LmdbTxn **ret) {
+        const unsigned flags = write ? 0 : MDB_RDONLY;
         MDB_txn *t;
         int r;
 
-        r = mdb_txn_begin(l->env, NULL, write ? 0 : MDB_RDONLY, &t);
+        r = mdb_txn_begin(l->env, NULL, flags, &t);
+        if (made_room(l, r))
+                r = mdb_txn_begin(l->env, NULL, flags, &t);
         if (r != 0)
                 return translate(r);
         *ret = (LmdbTxn *) (void *) t;
@@ -309,5 +319,9 @@ int lmdb_fd(const Lmdb *l) {
 }
 
 int lmdb_copy(Lmdb *l, int fd) {
-        return translate(mdb_env_copyfd2(l->env, fd, MDB_CP_COMPACT));
+        int r = mdb_env_copyfd2(l->env, fd, MDB_CP_COMPACT);
+
+        if (made_room(l, r))
+                r = mdb_env_copyfd2(l->env, fd, MDB_CP_COMPACT);
+        return translate(r);
 }

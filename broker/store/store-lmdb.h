@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * LMDB, thin: the only door to lmdb.h. Every function returns 0 (or what it says) or a negative errno; LMDB's own codes are
- * translated: -E2BIG map full or a transaction too large, -EBADMSG damaged, -EPROTONOSUPPORT another format, -EMFILE
+ * translated: -E2BIG map full or a transaction too large, -EBADMSG damaged, -EPROTONOSUPPORT another format, -EUSERS
  * out of readers, -EIO an environment that is past saving.
  *
  * A transaction belongs to the thread that began it. One process opens a database once, and never uses it after a fork.

@@ -142,15 +142,12 @@ static Call look(const char *name, int error) {
                 call.site->count++;
         if (!same || !is_meant(r, name, call.site))
                 return call;
-        if (action == ACTION_LIE) {
-                call.lie = true;
-                r->fired = 1;
-                return call;
-        }
-        if (!is_due(r))
+        if (action != ACTION_LIE && action != ACTION_FAIL_ALWAYS && !is_due(r))
                 return call;
         r->fired = 1;
-        if (action == ACTION_FAIL)
+        if (action == ACTION_LIE)
+                call.lie = true;
+        else if (action == ACTION_FAIL || action == ACTION_FAIL_ALWAYS)
                 call.error = r->error ? (int) r->error : error;
         else if (action == ACTION_KILL_AFTER || action == ACTION_STOP_AFTER)
                 call.after = action;

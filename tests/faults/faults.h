@@ -27,6 +27,7 @@ enum {
         ACTION_STOP,            /* SIGSTOP: whoever watches does something and lets the process go on */
         ACTION_STOP_AFTER,
         ACTION_LIE,             /* the call is not made, every time, and said to have gone well */
+        ACTION_FAIL_ALWAYS,     /* as ACTION_FAIL, every time */
 };
 
 typedef struct Frame {

@@ -18,13 +18,14 @@ from faults import LIE, STOP, STOP_AFTER, Faults
 from figures import leave, wanted
 from ledger import POLICY, Crew, count_of
 from wire import Wire
-from world import BROKER_UID, TIMEOUT, Broker
+from world import BROKER_UID, BUILD, TIMEOUT, Broker
 
 CUTS = wanted("CUTS", 12)
 RAW, LIBRARY = 3, 1
-MOMENTS = {"any moment": 5, "commit": 5, "backup": 2}
+MOMENTS = {"any moment": 5, "commit": 5, "backup": 2, "upgrade": 2}
 COMMIT = ("pwrite", "writev", "fdatasync")
 BACKUP = ("write", "fsync")
+UPGRADE = COMMIT + ("write", "fsync", "rename")
 SETTINGS = "[Store]\nMaxSize=32M\nReserve=1M\n"
 
 pytestmark = [pytest.mark.skipif(missing() is not None, reason=str(missing())), pytest.mark.policy(shop=POLICY)]
@@ -56,11 +57,11 @@ def broker(place, disk, faults):
     broker.notify.close()
 
 
-def wait_until_stopped(broker):
-    """The process has come to where it was to stop; False when it does not."""
+def wait_until_stopped(broker, enough=lambda: False):
+    """The process has come to where it was to stop; False when it does not, or has done enough."""
     end = time.monotonic() + TIMEOUT
     while os.waitid(os.P_PID, broker.pid, os.WSTOPPED | os.WNOHANG) is None:
-        if time.monotonic() > end:
+        if time.monotonic() > end or enough():
             return False
         time.sleep(0.001)
     return True
@@ -100,6 +101,29 @@ def cut_in(broker, disk, faults, chance, points, most):
     return stopped
 
 
+def cut_in_upgrade(broker, disk, faults, chance):
+    """A database of the first format, under a broker that begins by bringing it up to the present one."""
+    assert broker.stop() == 0
+    subprocess.run([BUILD / "tests/integration/store-format-1", disk.folder], check=True)
+    for file in disk.folder.glob("sessions.mdb*"):
+        os.chown(file, BROKER_UID, BROKER_UID)
+    os.sync()                           # an old database is not one that was written a moment ago
+    broker.drain()
+    faults.arm(chance.choice([STOP, STOP_AFTER]), chance.choice(UPGRADE), nth=chance.randint(1, 3))
+    broker.start(wait=False)
+    stopped = wait_until_stopped(broker, enough=lambda: is_ready(broker))
+    disk.cut()
+    faults.off()
+    return stopped
+
+
+def is_ready(broker):
+    with contextlib.suppress(BlockingIOError):
+        broker.notify.setblocking(False)
+        return "READY=1" in broker.notify.recv(65536).decode().splitlines()
+    return False
+
+
 def cut_power(broker, disk, crew, faults, chance):
     """Returns the moment that it was, and the backup that was being made. The broker is dead afterwards."""
     moment, backup = chance.choices(list(MOMENTS), MOMENTS.values())[0], None
@@ -110,6 +134,9 @@ def cut_power(broker, disk, crew, faults, chance):
         backup = Backup(broker, disk.folder / "backup")
         if not cut_in(broker, disk, faults, chance, BACKUP, 2):
             moment = "any moment"       # it had fewer calls to make
+    elif moment == "upgrade":
+        if not cut_in_upgrade(broker, disk, faults, chance):
+            moment = "any moment"
     else:
         time.sleep(chance.uniform(0, 0.03))
         disk.cut()
@@ -140,6 +167,7 @@ def test_L02_power_cuts_under_load_lose_and_revive_nothing_acknowledged(broker, 
                 check_backup(broker, backup)
             broker.start()
             crew.check()
+            assert (disk.folder / "account.key").stat().st_size > 0
         result = crew.finish()
         assert count_of(broker) == result.left, "a request was done twice, or by halves"
     assert set(moments) == set(MOMENTS), moments
