@@ -107,24 +107,31 @@ static int read_file(ThrottleKeeper *k) {
 
 /* ---- life ---- */
 
+static int make_writer(ThrottleKeeper *k, const char *directory) {
+        _cleanup_free_ char *path = NULL;
+
+        if (asprintf(&path, "%s/" FILE_NAME, directory) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        return file_writer_new(&k->writer, path, 0600);
+}
+
 int throttle_keeper_new(ThrottleKeeper **ret, sd_event *event, Throttle *throttle, const Steady *steady, const char *directory) {
         _cleanup_(throttle_keeper_freep) ThrottleKeeper *k = calloc(1, sizeof(*k));
-        _cleanup_free_ char *path = NULL;
         int r;
 
         if (!k)
                 return -ENOMEM;
         k->throttle = throttle;
         k->steady = steady;
-        if (asprintf(&path, "%s/" FILE_NAME, directory) < 0)
-                path = NULL;
-        r = path ? file_writer_new(&k->writer, path, 0600) : -ENOMEM;
+        r = make_writer(k, directory);
         if (r < 0)
                 return r;
 
         r = read_file(k);
         if (r < 0)
-                log_error(r, "Cannot read %s: what was known of failed logins is lost", path);
+                log_error(r, "Cannot read %s: what was known of failed logins is lost", file_writer_path(k->writer));
         k->written = throttle_generation(throttle);
         r = sd_event_add_time(event, &k->timer, CLOCK_BOOTTIME, UINT64_MAX, 0, on_timer, k);
         if (r < 0)

@@ -50,13 +50,9 @@ static void put_escaped(FILE *f, const char *text) {
 }
 
 void exposition_sample(Exposition *e, const char *label, const char *value_of_label, uint64_t value) {
-        fputs(e->name, e->file);
-        if (label) {
-                fprintf(e->file, "{%s=\"", label);
-                put_escaped(e->file, value_of_label);
-                fputs("\"}", e->file);
-        }
-        fprintf(e->file, " %" PRIu64 "\n", value);
+        fprintf(e->file, "%s{%s=\"", e->name, label);
+        put_escaped(e->file, value_of_label);
+        fprintf(e->file, "\"} %" PRIu64 "\n", value);
 }
 
 /* value / unit, exactly: a double would lose the last digits of a sum of years in µs. unit is a power of ten. */
@@ -89,5 +85,5 @@ void exposition_histogram(Exposition *e, const Histogram *h, const HistogramScal
 
 void exposition_one(Exposition *e, const char *name, ExpositionType type, const char *help, uint64_t value) {
         exposition_family(e, name, type, help);
-        exposition_sample(e, NULL, NULL, value);
+        fprintf(e->file, "%s %" PRIu64 "\n", name, value);
 }

@@ -26,9 +26,9 @@ void exposition_done(Exposition *e);
 
 /* name and help are this program's own. A counter's name ends with _total. */
 void exposition_family(Exposition *e, const char *name, ExpositionType type, const char *help);
-/* One sample of the family; without a label where label is NULL. value_of_label may hold anything. */
+/* One sample of the family. value_of_label may hold anything. */
 void exposition_sample(Exposition *e, const char *label, const char *value_of_label, uint64_t value);
 void exposition_histogram(Exposition *e, const Histogram *h, const HistogramScale *scale);
 
-/* A family of one sample. */
+/* A family of one sample without a label. */
 void exposition_one(Exposition *e, const char *name, ExpositionType type, const char *help, uint64_t value);

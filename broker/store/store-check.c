@@ -83,17 +83,17 @@ static int wait_for(pid_t pid, int *ret_status) {
 static int run_checker(const char *path, const char *checker, char *line, size_t size, int *ret_status) {
         _cleanup_close_ int output = -EBADF;
         int pair[2], r;
-        pid_t pid;
+        pid_t pid = -1;
 
         if (pipe2(pair, O_CLOEXEC) < 0)
                 return -errno;
         output = pair[1];
         r = checker ? spawn_checker(checker, path, output, &pid) : fork_checker(path, output, &pid);
-        if (r < 0) {
+        if (r != 0) {
                 close(pair[0]);
                 return r;
         }
-        output = close_fd(output);
+        close_fd(TAKE_FD(output));
         read_last_line(pair[0], line, size);
         return wait_for(pid, ret_status);
 }
@@ -101,10 +101,10 @@ static int run_checker(const char *path, const char *checker, char *line, size_t
 int store_check(const char *path, const char *shown, const char *checker, Fault *f) {
         char line[256];
         size_t code, to_restore = shown != NULL;
-        int status, r;
+        int status = 0, r;
 
         r = run_checker(path, checker, line, sizeof(line), &status);
-        if (r < 0)
+        if (r != 0)
                 return r;
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
                 pass_on(line);

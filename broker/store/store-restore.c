@@ -116,7 +116,7 @@ static int look_at_sessions(Restoring *r, Lmdb *l, uint64_t *ret_n) {
         k = lmdb_begin(l, false, &t);
         if (k == 0)
                 k = lmdb_shape(t, LMDB_SESSIONS, &shape);
-        if (k < 0)
+        if (k != 0)
                 return k;
         *ret_n = shape.entries;
         k = lmdb_last(t, LMDB_SESSIONS, &key);

@@ -140,7 +140,7 @@ static int read_meta(Lmdb *l, StoreMeta *m) {
                 r = lmdb_shape(t, LMDB_SESSIONS, &shape);
         if (r == 0)
                 r = store_meta_read(t, m);
-        if (r < 0)
+        if (r != 0)
                 return r;
         if (m->format > STORE_FORMAT)
                 return -EPROTONOSUPPORT;
