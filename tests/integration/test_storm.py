@@ -135,7 +135,8 @@ def test_S15_S16_callers_vanish_at_every_await(broker):
         thread.join()
     assert not failures
     with Wire(broker.address) as wire:
-        assert wire.call("Login", "sssa{sv}", "default", "alice", "correct horse", {})
+        token, _ = wire.call("CreateSession", "ssasa{sv}a{sv}", "default", "present", [], {}, {})
+        assert wire.call("Resolve", "ssa{sv}", "default", token, {})
         assert descriptors(broker) < before + 50, "helpers may be at work still; what thousands of callers had is gone"
         # What is left is this connection and this call
         wait_until(lambda: [wire.call("Get", "ss", "org.websess1.Manager", name, **PROPERTIES)[0] for name in ("Connections", "PendingCalls")] == [1, 1])
