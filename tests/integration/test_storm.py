@@ -32,7 +32,8 @@ def broker(request, place, bus, helper):
             pytest.skip("needs build-address-undefined/websessd: make sanitized")
         for program in ("websessd", "websess-pam"):
             shutil.copy(SANITIZED / program, place.bin / program)
-    place.settings("[PAM]\nFailureDelaySec=30ms\n")
+    throttle = "".join(f"{whose}Failures=10000\n" for whose in ("UserHost", "Host", "User", "Caller"))       # or PAM would not be reached
+    place.settings(f"[PAM]\nFailureDelaySec=30ms\n[Throttle]\n{throttle}")
     # It is not dumpable, so that its leaks cannot be looked for; the unit tests do that.
     broker = Broker(place, bus, {"ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1:abort_on_error=1",
                                  "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"})
