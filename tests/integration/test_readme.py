@@ -174,3 +174,13 @@ def test_promises_have_their_tests(cell, wanted, files):
     assert proven == set(wanted)
     for file in files:
         assert any(re.match(rf"test_(?:\w+_)?{code}(?:_|$)", name) for name in test_names(file) for code in wanted), f"{file} proves nothing of {cell}"
+
+
+def test_every_requirement_is_promised():
+    promised = {code for _, wanted, _ in promises() for code in wanted}
+    assert {f"S{n:02}" for n in range(1, 27)} | {f"L{n:02}" for n in range(1, 11)} <= promised
+
+
+def test_the_threat_model_rests_on_what_is_tested():
+    claimed = set(re.findall(r"\b[SL]\d\d\b", (ROOT / "man/websess-security.7").read_text()))
+    assert claimed and claimed <= {code for _, wanted, _ in promises() for code in wanted}
