@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
+
 #include "session.h"
 
 #define CHUNK 127u              /* with its count, a kilobyte */
@@ -79,10 +81,12 @@ Session *by_id_next(const ById *x, const Ident *id) {
 
 /* ---- chunks come and go ---- */
 
-/* An empty chunk at place k. */
+/* An empty chunk at place k. Entries without a chunk would never be freed: so the chunk comes first. */
 static int open_chunk(ById *x, size_t k) {
-        ByIdChunk *c;
+        _cleanup_free_ ByIdChunk *c = malloc(sizeof(*c));
 
+        if (!c)
+                return -ENOMEM;
         if (x->n == x->allocated) {
                 size_t n = x->allocated ? x->allocated * 2 : 16;
                 ByIdEntry *entries = reallocarray(x->entries, n, sizeof(*entries));
@@ -92,12 +96,9 @@ static int open_chunk(ById *x, size_t k) {
                 x->entries = entries;
                 x->allocated = n;
         }
-        c = malloc(sizeof(*c));
-        if (!c)
-                return -ENOMEM;
         c->n = 0;
         memmove(&x->entries[k + 1], &x->entries[k], (x->n - k) * sizeof(x->entries[0]));
-        x->entries[k] = (ByIdEntry) { .chunk = c };
+        x->entries[k] = (ByIdEntry) { .chunk = TAKE_PTR(c) };
         x->n++;
         return 0;
 }
