@@ -104,6 +104,7 @@ static void test_manual_has_an_example_for_every_key(void **state) {
                 check_example(key, manual, s);
         for (const Key *key = settings_keys; key->section; key++)
                 check_example(key, manual, &settings);
+        free(settings.metrics_file);
         service_free(s);
 }
 
@@ -156,8 +157,11 @@ static int apply_line(const ConfigItem *item, void *userdata, Fault *f) {
 
         if (strcmp(item->section, "Access") == 0)
                 return is_key(item->key, strlen(item->key)) ? 0 : fault(f, FAULT_INVALID_ARGUMENT, "no key");
-        if (file->keys == settings_keys)
-                return keys_apply(file->keys, item, &settings, &row, f);
+        if (file->keys == settings_keys) {
+                k = keys_apply(file->keys, item, &settings, &row, f);
+                free(settings.metrics_file);
+                return k;
+        }
         s = calloc(1, sizeof(*s));
         assert_non_null(s);
         k = keys_apply(file->keys, item, s, &row, f);
