@@ -29,12 +29,17 @@ static size_t read_prompts(const AuthMessage *m, Slice *out) {
         return n;
 }
 
-/* A key that is not there is written as zeros, where one may be. */
+/* A key or flags that are not there are written as zeros, where they may be. */
 static size_t size_again(const AuthMessage *m, size_t size) {
         static const uint8_t zeros[AUTH_KEY_SIZE];
         bool keyed = m->operation == AUTH_BEGIN || m->operation == AUTH_CONVERSE || m->operation == AUTH_LOOK;
+        bool flagged = m->operation == AUTH_RESULT || m->operation == AUTH_ACCOUNT;
 
-        return keyed && memcmp(m->account_key, zeros, AUTH_KEY_SIZE) == 0 ? size + 4 + AUTH_KEY_SIZE : size;
+        if (keyed && memcmp(m->account_key, zeros, AUTH_KEY_SIZE) == 0)
+                size += 4 + AUTH_KEY_SIZE;
+        if (flagged && m->flags == 0)
+                size += 4 + sizeof(m->flags);
+        return size;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -70,6 +75,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         CHECK(slice_equal(m.user, again.user) && slice_equal(m.secret, again.secret));
         CHECK(m.outcome == again.outcome && m.uid == again.uid && m.delay_usec == again.delay_usec);
         CHECK(m.n_groups == again.n_groups && m.n_methods == again.n_methods && m.n_users == again.n_users);
-        CHECK(m.n_messages == again.n_messages && m.n_answers == again.n_answers && m.account == again.account);
+        CHECK(m.n_messages == again.n_messages && m.n_answers == again.n_answers && m.account == again.account && m.flags == again.flags);
         return 0;
 }
