@@ -78,6 +78,13 @@ static int echo_set(int tty, const struct termios *before, bool echo) {
         return tcsetattr(tty, TCSAFLUSH, &quiet) < 0 ? -errno : 0;
 }
 
+/* Echo first: the change throws away what has been typed, and whoever sees the prompt may type. */
+static int ask(int tty, const struct termios *before, const Question *q) {
+        int r = echo_set(tty, before, q->echo);
+
+        return r < 0 ? r : write_all(tty, q->prompt);
+}
+
 /* Let a signal that came while echo was off do what it does, with the terminal as it was. After a stop, and where it is
  * ignored, ask again. */
 static int signal_obey(int tty, const struct termios *before, int number, const Question *q) {
@@ -91,8 +98,7 @@ static int signal_obey(int tty, const struct termios *before, int number, const 
         sigprocmask(SIG_UNBLOCK, &one, NULL);
         /* Still here: the signal is ignored, or it stopped us and somebody let us go on. */
         sigprocmask(SIG_BLOCK, &one, NULL);
-        (void) write_all(tty, q->prompt);
-        return echo_set(tty, before, q->echo);
+        return ask(tty, before, q);
 }
 
 static int line_wait(int tty, int signals, const struct termios *before, const Question *q) {
@@ -150,9 +156,7 @@ static int secret_ask(Secret *s, int tty, const Question *q) {
                 return -errno;
         sigprocmask(SIG_BLOCK, &mask, &old);
 
-        r = write_all(tty, q->prompt);
-        if (r >= 0)
-                r = echo_set(tty, &before, q->echo);
+        r = ask(tty, &before, q);
         if (r >= 0)
                 r = line_read(s, tty, signals, &before, q);
         tcsetattr(tty, TCSAFLUSH, &before);

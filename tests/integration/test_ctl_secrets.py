@@ -29,9 +29,16 @@ class Terminal:
         self.output = b""
         self.process = ctl.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
                                  env=ctl.environment | dict(env), command=command,
-                                 preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+                                 preexec_fn=self.enter)
         # Kept open, so that the settings can be looked at after the program has gone.
         self.theirs = theirs
+
+    @staticmethod
+    def enter():
+        """In the child. Whoever runs the tests in the background has these two ignored, which is inherited."""
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
 
     def expect(self, text, times=1, timeout=30):
         """Wait until the text has come so many times."""
