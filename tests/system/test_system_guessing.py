@@ -87,7 +87,7 @@ def test_S09_unknown_wrong_and_locked_take_the_same_time(machine, carol, setting
     assert max(medians.values()) - min(medians.values()) <= max(noise, 0.002), medians
 
 
-# So many tries of each kind, mixed, a few at once as a web daemon would.
+# So many tries of each kind, mixed, a dozen at once as a web daemon would.
 GUESS = """\
 import concurrent.futures, ctypes, json, sys, threading, time
 so = ctypes.CDLL("libwebsess.so.1")
@@ -104,7 +104,7 @@ def one(name):
 
 names = ["carol", "nobody-at-all", "mallory"]
 times = {name: [] for name in names}
-with concurrent.futures.ThreadPoolExecutor(4) as pool:
+with concurrent.futures.ThreadPoolExecutor(12) as pool:
     for name, took in pool.map(one, names * int(sys.argv[1])):
         times[name].append(took)
 print(json.dumps(times))
