@@ -305,6 +305,10 @@ check-sanitized: deps-test
 	+@$(PARALLEL) CC=gcc SANITIZE=address,undefined BUILD=build-sanitized all test-programs
 	@BUILD=build-sanitized LD_PRELOAD="$$(gcc -print-file-name=libasan.so) libcrypt.so.1" ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1 \
 		UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 tests/run integration $(ARGS)
+# The broker and its store's thread under theirs, by tests that load no library of ours into Python.
+check-threads: deps-test
+	+@$(PARALLEL) CC=clang SANITIZE=thread BUILD=build-thread all
+	@BUILD=build-thread TSAN_OPTIONS=halt_on_error=1 tests/run integration -k 'test_api' $(ARGS)
 
 # The map's proof for longer: the model, threads under their sanitizer, READS reads of threads and as many of processes, and histories.
 READS ?= 1000000000
@@ -439,10 +443,10 @@ clean:
 help:
 	@sed -n '1,2d; /^#/!q; s/^# \{0,1\}//p' Makefile
 	@echo
-	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux policy | analyze coverage check-sanitized check-map check-crash check-power check-tokens check-soak check-faults check-selinux | install uninstall clean"
+	@echo "Targets: all deps demo test | unit sanitized threads model check integration system fuzz bench selinux policy | analyze coverage check-sanitized check-threads check-map check-crash check-power check-tokens check-soak check-faults check-selinux | install uninstall clean"
 
 FORCE:
-.PHONY: all fuzz analyze coverage check-sanitized check-map fuzz-programs unit-programs test-programs bench-programs deps deps-demo deps-test deps-selinux deps-bench demo test unit sanitized threads model check \
+.PHONY: all fuzz analyze coverage check-sanitized check-threads check-map fuzz-programs unit-programs test-programs bench-programs deps deps-demo deps-test deps-selinux deps-bench demo test unit sanitized threads model check \
 	integration system policy bench selinux confined-programs check-selinux check-crash check-power check-tokens check-soak check-faults install uninstall clean help FORCE
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -170,6 +170,27 @@ static void test_L07_what_is_in_the_memory_leads_nowhere(void **state) {
         assert_int_equal(read_all_zero_id(f, &copy), MAP_ASK);
 }
 
+/* The half of an id is no id; and what is only fetched beforehand is held against the map's end as well. */
+static void test_L07_an_id_counts_as_a_whole(void **state) {
+        Fixture *f = *state;
+        MapCopy copy;
+
+        cell(f, 1)->record[MAP_ID_WORD + 1] = 7;
+        cell(f, 1)->record_size = 48;
+        for (size_t i = 0; i < BUCKETS; i++)
+                f->buckets[i].more = 1;
+        assert_int_equal(read_all_zero_id(f, &copy), MAP_MISS);
+
+        for (size_t i = 0; i < BUCKETS; i++) {
+                f->buckets[i].links[0] = UINT32_MAX;
+                f->buckets[i].tags[0] = map_tag((uint64_t[2]) {});
+        }
+        assert_int_equal(read_all_zero_id(f, &copy), MAP_ASK);
+        for (size_t i = 0; i < BUCKETS; i++)
+                f->buckets[i].links[0] = 1;
+        assert_int_equal(read_all_zero_id(f, &copy), MAP_MISS);
+}
+
 /* A place is looked into when its tag is the id's, and another id's slot behind the same tag is passed over. */
 static void test_L07_places_are_told_by_tags(void **state) {
         Fixture *f = *state;
@@ -248,6 +269,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_roles_are_those_of_the_header, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_L07_answers_by_state, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_L07_what_is_in_the_memory_leads_nowhere, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_L07_an_id_counts_as_a_whole, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_L07_places_are_told_by_tags, set_up, tear_down),
                 cmocka_unit_test(test_R5_touches_are_kept_once_and_taken_once),
                 cmocka_unit_test(test_R5_touches_fill_up_and_make_room),
