@@ -80,10 +80,11 @@ static char *next_word(char **cursor) {
 
 static void add(Stack *s, const char *type, const char *control, const char *module, bool optional) {
         const char *base = strrchr(module, '/') ? strrchr(module, '/') + 1 : module;
-        char **words = s->words[s->n];
+        char **words;
 
         if (s->n == LINES_MAX)
                 return;
+        words = s->words[s->n];
         words[0] = strdup(type);
         words[1] = strdup(control);
         words[2] = strdup(base);

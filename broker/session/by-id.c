@@ -157,13 +157,13 @@ static void insert(ById *x, size_t k, size_t i, Session *s) {
 }
 
 int by_id_add(ById *x, Session *s) {
-        size_t k = x->n ? chunk_of(x, &s->id) : 0, i = x->n ? place_in(x->entries[k].chunk, &s->id) : CHUNK;
+        size_t k = x->n ? chunk_of(x, &s->id) : 0, i = x->n ? place_in(x->entries[k].chunk, &s->id) : 0;
         ByIdChunk *c = x->n ? x->entries[k].chunk : NULL;
         int r = 0;
 
         if (c && i < c->n && ident_compare(&c->sessions[i]->id, &s->id) == 0)
                 return -EEXIST;
-        if (i == CHUNK) {               /* behind a full chunk, or there is none: usual, and leaves full chunks behind */
+        if (!c || i == CHUNK) {         /* behind a full chunk, or there is none: usual, and leaves full chunks behind */
                 k = c ? k + 1 : 0;
                 i = 0;
                 r = open_chunk(x, k);
