@@ -17,7 +17,7 @@ import shutil
 import struct
 import subprocess
 
-from world import IS_ROOT
+from world import IS_ROOT, OWN_MOUNTS
 
 FS_IOC_SHUTDOWN, WITHOUT_FLUSH = 0x8004587D, 2          # from the kernel's uapi: stop at once, flush no journal
 CLONE_NEWNS = 0x20000
@@ -29,6 +29,8 @@ def missing():
     """Why there can be no such disk, or None."""
     if not IS_ROOT:
         return "needs root: mount"
+    if not OWN_MOUNTS:
+        return "no mount namespaces here"
     if not shutil.which("mkfs.ext4", path=PATH):
         return "mkfs.ext4 is missing"
     if not pathlib.Path("/dev/loop-control").exists():

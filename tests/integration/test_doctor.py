@@ -15,10 +15,9 @@ import world as world_module
 from client import Client, raises
 from ctl import Ctl
 from wire import Wire
-from world import BUILD, Broker, Bus, Helper, Place, wait_until
+from world import BUILD, IS_ROOT, OWN_MOUNTS, Broker, Bus, Helper, Place, wait_until
 
-pytestmark = [pytest.mark.needs_root, pytest.mark.skipif(
-    os.geteuid() == 0 and subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode != 0, reason="no mount namespaces here")]
+pytestmark = [pytest.mark.needs_root, pytest.mark.skipif(IS_ROOT and not OWN_MOUNTS, reason="no mount namespaces here")]
 SHOP = """
     [Roles]
     ADMIN=@daemon

@@ -21,6 +21,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 IS_ROOT = os.geteuid() == 0
+# Can a process have mounts of its own? Not without root, and not in a chroot, whose "/" is no mount.
+OWN_MOUNTS = IS_ROOT and subprocess.run(["unshare", "--mount", "--propagation=private", "true"], capture_output=True).returncode == 0
 BROKER_UID = pwd.getpwnam("news").pw_uid if IS_ROOT else os.getuid()
 TIMEOUT = 30
 
