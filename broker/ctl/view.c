@@ -174,6 +174,19 @@ static void view_value(int width, const char *key, const char *value) {
         printf("%*s: %s\n", width, key, escaped ? escaped : "");
 }
 
+/* A point in time among the broker's properties, as one of a session looks. */
+static bool view_value_time(int width, const websess_values *v, const char *key) {
+        char relative[TEXT_RELATIVE_MAX], absolute[TEXT_TIME_MAX];
+        int64_t usec = 0;
+
+        if (strcmp(key, "Started") != 0 || websess_values_get_int64(v, key, &usec) != 0 || usec <= 0)
+                return false;
+        text_relative(relative, (uint64_t) usec, text_now());
+        text_time(absolute, (uint64_t) usec);
+        printf("%*s: %s (%s)\n", width, key, absolute, relative);
+        return true;
+}
+
 /* Lines of their own, one below the other. */
 static bool view_value_lines(int width, const websess_values *v, const char *key) {
         const char *const *lines = NULL;
@@ -200,7 +213,7 @@ static void view_values_text(const websess_values *v) {
                 const char *key = websess_values_key_at(v, i);
                 _cleanup_free_ char *value = attr_format(v, key);
 
-                if (!view_value_lines((int) width, v, key))
+                if (!view_value_time((int) width, v, key) && !view_value_lines((int) width, v, key))
                         view_value((int) width, key, value);
         }
 }

@@ -61,15 +61,17 @@ _websessctl() {
                 fi
         done
 
-        if [[ $word == -* && ! ($verb == set-roles && $word == --user) ]] && words=$(_websessctl_value "$word"); then
+        # What set-roles takes depends on an option of its own, which takes no value.
+        [[ $verb == set-roles && " ${COMP_WORDS[*]} " =~ ' '(-u|--user)' ' ]] && verb=set-user-roles
+        if [[ $word == -* && ! ($verb == set-user-roles && $word =~ ^(-u|--user)$) ]] && words=$(_websessctl_value "$word"); then
                 :
         elif [[ $current == -* ]]; then
-                words="$common ${verb:+${options[$verb]}}"
+                words="$common ${verb:+${options[$verb]-}}"
         elif [[ -z $verb ]]; then
                 words="${!options[*]}"
         else
                 case $verb:$n in
-                login:0 | create:0 | resolve:0 | rotate:0 | logout:0 | set-attr:0 | touch:0 | revoke-user:0 | revoke-all:0 | \
+                set-user-roles:0 | login:0 | create:0 | resolve:0 | rotate:0 | logout:0 | set-attr:0 | touch:0 | revoke-user:0 | revoke-all:0 | \
                         reset-throttle:0)
                         words=$(_websessctl_services) ;;
                 show:* | explain:0 | revoke:* | touch:* | set-roles:0) words=$(_websessctl_ids) ;;

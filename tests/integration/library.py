@@ -110,10 +110,15 @@ def check(code):
 
 @contextlib.contextmanager
 def fails(name):
+    """The block must fail with this outcome, which is in .value afterwards."""
+    class Caught:
+        value = None
+    caught = Caught()
     try:
-        yield
+        yield caught
     except Outcome as outcome:
         assert outcome.name == name, f"expected {name}, got {outcome}"
+        caught.value = outcome
     else:
         raise AssertionError(f"expected {name}, but the call succeeded")
 

@@ -241,6 +241,9 @@ def test_Z1_ids_are_made_here_and_sort_by_creation(shared, user):
     ids = [shared.CreateSession("many", user, [], {}, {})[1]["Id"] for _ in range(50)]
     assert ids == sorted(ids) and len(set(ids)) == 50
     assert abs(int(ids[0][:12], 16) - time.time_ns() // 10**6) < 60000
+    for name, value in (("Id", ids[0]), ("Token", "A" * 64)):
+        with raises("InvalidArgument"):     # nobody brings one along
+            shared.CreateSession("many", user, [], {}, {name: value})
 
 
 @pytest.mark.parametrize("method, arguments", [("CreateSession", ("app", "retry", ["USER"], {"a": 1})), ("Login", ("shop", "alice", "correct horse"))])

@@ -42,6 +42,7 @@ RESOLVE = {"Resolve", "root"}
 # method: (who may, call). The call gets the caller, the service, a session of it and its token.
 TABLE = {
     "Login": ({"Login", "root"}, lambda c, s, t, d: c.Login(s, "alice", "correct horse", {})),
+    "BeginLogin": ({"Login", "root"}, lambda c, s, t, d: c.call("Cancel", path=c.BeginLogin(s, "alice", {}))),
     "CreateSession": ({"Create", "root"}, lambda c, s, t, d: c.CreateSession(s, "new", [], {}, {})),
     "Resolve": (RESOLVE, lambda c, s, t, d: c.Resolve(s, t, {})),
     "SetAttributes": (RESOLVE, lambda c, s, t, d: c.SetAttributes(s, t, {"a": 1}, [], 0)),
@@ -119,6 +120,20 @@ def test_S06_backup_is_root_s(world, column, bus):
             with raises("AccessDenied"):
                 wire.call("Backup", "h", 0, fds=[file.fileno()])
             assert os.fstat(file.fileno()).st_size == 0
+
+
+@pytest.mark.parametrize("bus", [False, True], ids=["private", "bus"])
+@pytest.mark.parametrize("column", COLUMNS)
+def test_S06_a_map_is_for_who_may_have_it(world, column, bus):
+    """Where no Map= is set, who may Resolve may have it."""
+    service, *_ = scene(world, column)
+    with world.wire(None if column == "root" else "games", bus) as wire:
+        if column in ("Map", "Resolve", "root"):
+            wire.call("OpenMap", "s", service)
+        else:
+            with raises("AccessDenied") as refused:
+                wire.call("OpenMap", "s", service)
+            assert "lacks Map" in refused.value.text
 
 
 @pytest.mark.parametrize("bus", [False, True], ids=["private", "bus"])

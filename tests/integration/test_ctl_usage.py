@@ -81,8 +81,8 @@ def test_completion_names_every_verb_and_option(verbs):
                 assert f"--{option}" in text, f"completion lacks --{option}"
 
 
-def complete(words):
-    script = f'source {COMPLETION}; COMP_WORDS=({" ".join(repr(w) for w in words)}); COMP_CWORD={len(words) - 1}; ' \
+def complete(words, before=""):
+    script = f'{before}source {COMPLETION}; COMP_WORDS=({" ".join(repr(w) for w in words)}); COMP_CWORD={len(words) - 1}; ' \
              f'COMP_LINE="{" ".join(words)}"; COMP_POINT=${{#COMP_LINE}}; _websessctl; printf "%s\\n" "${{COMPREPLY[@]}}"'
     return set(subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split())
 
@@ -93,6 +93,21 @@ def test_completion_works():
     assert "--user-prefix" in complete(["websessctl", "list", "--u"])
     assert "--user-prefix" not in complete(["websessctl", "revoke-all", "--u"])
     assert {"short", "pretty", "off"} <= complete(["websessctl", "--json", ""])
+    assert {"short", "pretty", "off"} <= complete(["websessctl", "--json", "="])
+    assert complete(["websessctl", "--json", "=", "p"]) == {"pretty"}
+
+
+def test_completion_asks_the_broker():
+    """For services and for ids, each where it belongs."""
+    broker = 'websessctl() { case $1 in services) printf "default\nshop\n" ;; list) printf "0abc shop alice\n1def shop bob\n" ;; esac; }; '
+    for words in (["resolve"], ["login"], ["revoke-user"], ["set-roles", "--user"], ["set-roles", "-u"], ["--json", "=", "short", "rotate"],
+                  ["list", "--service"], ["list", "--service", "="]):
+        assert complete(["websessctl", *words, ""], broker) == {"default", "shop"}, words
+        assert complete(["websessctl", *words, "sh"], broker) == {"shop"}, words
+    for words in (["show"], ["show", "0abc"], ["revoke"], ["set-roles"], ["touch", "shop"], ["revoke-user", "--except"]):
+        assert complete(["websessctl", *words, ""], broker) == {"0abc", "1def"}, words
+    for words in (["resolve", "shop"], ["list", "--user"], ["create", "shop"], ["set-roles", "--user", "shop"]):
+        assert complete(["websessctl", *words, ""], broker) == set(), words
 
 
 def test_version_and_help(ctl):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Every verb of websessctl against the running broker, in text and as JSON."""
+import re
 import stat
 
 import pytest
@@ -43,6 +44,7 @@ def test_status(ctl):
     fields = ctl("status").fields
     assert fields["Healthy"] == "yes"
     assert "SessionCount" in fields and "Version" in fields
+    assert re.fullmatch(r"\w{3} \d{4}-\d\d-\d\d [\d:]{8} \w+ \((now|\d+s ago)\)", fields["Started"])
     create(ctl)
     status = ctl("--json=short", "status").json
     assert status["SessionCount"] == 1 and status["Healthy"] is True

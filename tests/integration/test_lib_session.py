@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from library import ALLOW_ANONYMOUS, ALWAYS, NO_TOUCH, ON_GET, ON_SAVE, ON_SET, Library, fails
+from library import ALLOW_ANONYMOUS, ALWAYS, NO_TOUCH, ON_GET, ON_SAVE, ON_SET, Library, Outcome, fails
 from world import IS_ROOT
 
 SHOP = """
@@ -101,14 +101,17 @@ def test_C3_the_admin_role_passes(lib):
 
 
 def test_C4_the_daemons_need_and_the_operations(lib):
-    holders = ["EDITOR"], ["EDITOR", "USER"], ["ADMIN"]
-    editor, both, admin = (lib.create(str(i), roles=roles).token for i, roles in enumerate(holders))
+    holders = ["EDITOR"], ["USER"], ["EDITOR", "USER"], ["ADMIN"]
+    editor, user, both, admin = (lib.create(str(i), roles=roles).token for i, roles in enumerate(holders))
     lib.default_need(roles=["USER"])
     for token in (both, admin):
         lib.resolve(token, roles=["EDITOR"])
     for need in ({}, {"roles": ["EDITOR"]}):
         with fails("Forbidden"):
             lib.resolve(editor, **need)
+    assert lib.resolve(user).user_id == 1
+    with fails("Forbidden"):
+        lib.resolve(user, roles=["EDITOR"])
 
 
 def test_C5_a_misspelt_role_is_an_error(lib):
@@ -282,12 +285,51 @@ def test_S06_status_reload_backup(lib, place, tmp_path):
     assert os.path.getsize(tmp_path / "backup") > 0
 
 
-def test_S23_refusals_name_their_reason(broker, lib):
-    with Library(broker, "nonesuch") as other, fails("NoService"):
+BAD = {     # what: (call with the library and a token of a session, what the text must hold)
+    "user_257_bytes": (lambda l, t: l.create("x" * 257), "user"),
+    "user_control": (lambda l, t: l.create("a\nb"), "control"),
+    "user_bad_utf8": (lambda l, t: l.create(b"a\xff"), "UTF-8"),
+    "user_257_bytes_set": (lambda l, t: l.set_user_roles("x" * 257, ["USER"]), "user"),
+    "role_65_bytes": (lambda l, t: l.create("42", roles=["R" * 65]), "role"),
+    "role_65_bytes_need": (lambda l, t: l.resolve(t, roles=["R" * 65]), "role"),
+    "role_control": (lambda l, t: l.create("42", roles=["US\tER"]), "role"),
+    "role_bad_utf8": (lambda l, t: l.resolve(t, roles=[b"\xc0\xaf"]), "role"),
+    "roles_33": (lambda l, t: l.create("42", roles=[f"ROLE{i}" for i in range(33)]), "32"),
+    "roles_33_need": (lambda l, t: l.resolve(t, roles=[f"ROLE{i}" for i in range(33)]), "32"),
+    "attributes_over_16_kib": (lambda l, t: l.create("42", attributes={f"k{i}": "v" * 1000 for i in range(20)}), "16384"),
+    "attributes_over_16_kib_set": (lambda l, t: l.set_attributes(t, {"a": "x" * 9000, "b": "x" * 9000}), "16384"),
+    "attribute_name_control": (lambda l, t: l.set_attributes(t, {"a\x01": 1}), "control"),
+    "attribute_bad_utf8": (lambda l, t: l.resolve(t).__setitem__("a", ["\udcff".encode("utf-8", "surrogateescape")]), "UTF-8"),
+    "token_257": (lambda l, t: l.resolve("x" * 257), "token"),
+    "token_nul": (lambda l, t: l.resolve(t[:30] + "\0" + t[31:]), "token"),
+    "token_nul_logout": (lambda l, t: l.logout(t + "\0"), "token"),
+    "token_bad_utf8": (lambda l, t: l.rotate(b"\xff" * 64), "token"),
+    "token_control": (lambda l, t: l.resolve(t + "\n"), "token"),
+    "secret_513": (lambda l, t: l.login("alice", "x" * 513), "secret"),
+    "secret_empty": (lambda l, t: l.login("alice", ""), "secret"),
+    "secret_nul": (lambda l, t: l.login("alice", "a\0b"), "secret"),
+    "user_agent_control": (lambda l, t: l.create("42", user_agent="a\x1b[2J"), "control"),
+}
+
+
+def test_S23_bad_input_is_refused(lib):
+    """Wherever it is noticed, in the library or by the broker: with the reason, and nothing has changed."""
+    token = lib.create("victim", roles=["USER"]).token
+    count, version = lib.status()["SessionCount"], lib.resolve(token).version
+    for what, (call, text) in BAD.items():
+        try:
+            call(lib, token)
+        except Outcome as outcome:
+            assert outcome.name == "InvalidArgument" and text in outcome.text and token not in outcome.text, (what, outcome)
+        else:
+            raise AssertionError(f"{what} was taken")
+        assert lib.status()["SessionCount"] == count and lib.resolve(token).version == version, what
+
+
+def test_S23_bad_names_of_services_open_nothing(broker):
+    for name in ("../shop", "a/b", "..", "shop\n", "s" * 300, ".shop"):
+        with fails("InvalidArgument"):
+            Library(broker, name)
+    with Library(broker, "nonesuch") as other, fails("NoService") as refused:
         other.resolve("x" * 64)
-    with fails("InvalidArgument"):
-        lib.create("x" * 257, roles=["USER"])
-    with fails("InvalidArgument"):
-        lib.create("42", roles=["USER"], attributes={f"k{i}": "v" * 1000 for i in range(20)})
-    with fails("InvalidArgument"):
-        lib.resolve("x" * 257)
+    assert "nonesuch.conf" in refused.value.text
