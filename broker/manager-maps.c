@@ -52,6 +52,8 @@ void maps_start(Manager *m) {
         r = lifeline_new(&m->lifeline, offsetof(MapHeader, owner));
         if (r < 0)
                 log_error(r, "Readers could not notice a dead broker, so there are no maps");
+        else if (huge_pages_new(&m->huge_pages) < 0)
+                m->huge_pages = NULL;
 }
 
 /* A policy that is new may have taken a right away, or changed what a reader goes by: every reader asks again. */

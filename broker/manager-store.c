@@ -170,7 +170,7 @@ int manager_open_store(Manager *m, Fault *f) {
 
         maps_start(m);
         r = table_new(&m->table, &(TableOptions) {
-                .store = m->store, .lifeline = m->lifeline, .map_max_bytes = s->map_max_bytes, .now_steady = l.now,
+                .store = m->store, .lifeline = m->lifeline, .huge_pages = m->huge_pages, .map_max_bytes = s->map_max_bytes, .now_steady = l.now,
                 .facts = maps_facts, .events = api_events, .userdata = m,
         });
         if (r < 0)

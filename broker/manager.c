@@ -322,6 +322,7 @@ Manager *manager_free(Manager *m) {
         throttle_keeper_free(m->throttle_keeper);
         throttle_free(m->throttle);
         m->store = store_free(m->store);
+        huge_pages_free(m->huge_pages);
         table_free(m->table);
         ended_done(&m->ended);
         lifeline_free(m->lifeline);

@@ -33,6 +33,7 @@ typedef struct Manager {
         Steady steady;
         LIST_HEAD(, MapReader) map_readers;     /* who was given which map */
         Lifeline *lifeline;             /* NULL: the kernel cannot do it, so there are no maps */
+        HugePages *huge_pages;          /* NULL: maps stay in small pages */
         uint64_t time_namespace;
         Table *table;
         Ended ended;                    /* the sessions that ended last */

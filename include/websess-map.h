@@ -40,6 +40,7 @@
 #define MAP_MAGIC UINT64_C(0x3170616d73736577)         /* "wessmap1" */
 #define MAP_LAYOUT 2u
 #define MAP_HEADER_SIZE 4096u
+#define MAP_HUGE_PAGE (UINT64_C(2) << 20)               /* buckets of a large map begin at a multiple of it, and so do mappings: the kernel can then use huge pages */
 #define MAP_OWNER_DIED UINT32_C(0x40000000)             /* FUTEX_OWNER_DIED */
 #define MAP_OWNER_TID UINT32_C(0x3fffffff)              /* FUTEX_TID_MASK */
 #define MAP_TEXT_MAX 64u

@@ -9,8 +9,10 @@
 #include <sys/stat.h>
 
 #include "client.h"
+#include "reserve.h"
 
 #define OPEN_TIMEOUT_USEC UINT64_C(1000000)
+#define PAGE ((size_t) 4096)
 #define PAUSE_USEC UINT64_C(5000000)            /* after a refusal */
 
 struct MapRef {
@@ -47,10 +49,22 @@ static bool same_clock(const MapView *v) {
         return stat("/proc/self/ns/time", &st) == 0 && st.st_ino == v->time_namespace;
 }
 
+/* Where the kernel can use huge pages, if that is what the broker has. */
+static void *map_memory(int fd, size_t size) {
+        void *at = reserve_addresses(0, (size + PAGE - 1) & ~(PAGE - 1), MAP_HUGE_PAGE), *p;
+
+        if (!at)
+                return NULL;
+        p = mmap(at, size, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
+        if (p != MAP_FAILED)
+                return p;
+        (void) munmap(at, size);
+        return NULL;
+}
+
 static int map_ref_new(MapRef **ret, int fd) {
         _cleanup_(map_ref_freep) MapRef *m = calloc(1, sizeof(*m));
         struct stat st;
-        void *p;
         int r;
 
         if (!m)
@@ -59,13 +73,12 @@ static int map_ref_new(MapRef **ret, int fd) {
                 return -errno;
         if (st.st_size < (off_t) MAP_HEADER_SIZE)
                 return -EBADMSG;
-        p = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-        if (p == MAP_FAILED)
-                return -errno;
-        m->memory = p;
         m->size = (size_t) st.st_size;
-        (void) madvise(p, m->size, MADV_DONTDUMP);
-        r = map_view_init(&m->view, p, m->size);
+        m->memory = map_memory(fd, m->size);
+        if (!m->memory)
+                return -ENOMEM;
+        (void) madvise(m->memory, m->size, MADV_DONTDUMP);
+        r = map_view_init(&m->view, m->memory, m->size);
         if (r < 0)
                 return r;
         if (!same_clock(&m->view))

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "reserve.h"
 
 #define PAGE 4096u
 #define MAPS_MAX 1024u          /* the kernel walks 2,048 entries of such a list at most */
@@ -167,29 +168,31 @@ Lifeline *lifeline_free(Lifeline *l) {
         return NULL;
 }
 
-int lifeline_reserve(Lifeline *l, size_t size, void **ret) {
-        char *p;
+static Node *node_of(void *mapping) {
+        return (Node *) (void *) ((char *) mapping - PAGE);
+}
+
+int lifeline_reserve(Lifeline *l, size_t size, size_t alignment, void **ret) {
+        Node *node;
+        void *p;
 
         if (l->n_maps >= MAPS_MAX)
                 return -EMFILE;
-        p = mmap(NULL, PAGE + size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (p == MAP_FAILED)
-                return -errno;
-        if (mprotect(p, PAGE, PROT_READ | PROT_WRITE) < 0) {
+        p = reserve_addresses(PAGE, size, alignment);
+        if (!p)
+                return -ENOMEM;
+        node = node_of(p);
+        if (mprotect(node, PAGE, PROT_READ | PROT_WRITE) < 0) {
                 int r = -errno;
 
-                munmap(p, PAGE + size);
+                munmap(node, PAGE + size);
                 return r;
         }
-        memset(p, 0, PAGE);
-        (void) mlock(p, PAGE);
+        memset(node, 0, PAGE);
+        (void) mlock(node, PAGE);
         l->n_maps++;
-        *ret = p + PAGE;
+        *ret = p;
         return 0;
-}
-
-static Node *node_of(void *mapping) {
-        return (Node *) (void *) ((char *) mapping - PAGE);
 }
 
 /* The thread may die between any two of these stores, so the list is whole after each: the node first, then the way to it. */

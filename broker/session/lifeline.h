@@ -17,9 +17,9 @@ int lifeline_new(Lifeline **ret, size_t word_offset);
 /* The thread ends, and with it every word is marked: maps are dead from here on. */
 Lifeline *lifeline_free(Lifeline *l);
 
-/* Reserve room for a mapping of size bytes ; the caller maps its memory there with MAP_FIXED. Right before it lies a private, locked
+/* Reserve room for a mapping of size bytes at a multiple of alignment; the caller maps its memory there with MAP_FIXED. Right before it lies a private, locked
  * page of ours with the list's node, so that no address of the broker is ever in shared memory. */
-int lifeline_reserve(Lifeline *l, size_t size, void **ret);
+int lifeline_reserve(Lifeline *l, size_t size, size_t alignment, void **ret);
 /* Put the word into the list: it holds the thread's number from now on. Call it once per reservation, after mapping. */
 void lifeline_hold(Lifeline *l, void *mapping);
 /* Take it out and unmap the reservation. The word is left as it is. */

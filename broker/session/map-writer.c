@@ -37,6 +37,7 @@ struct Map {
         uint32_t n_buckets, n_cells;
         uint32_t next_cell;             /* cells from here on were never used */
         uint64_t n_used;                /* cells in use */
+        size_t told;                    /* offset up to which map_take_full() has told of huge pages that are full */
         size_t punched;                 /* offset up to which memory has been given back */
         FreeRuns free[MAP_RUN_MAX + 1];
 };
@@ -83,7 +84,7 @@ static int make_memory(Map *m, bool own_readers) {
             fcntl(m->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
                 return -errno;
 
-        r = lifeline_reserve(m->lifeline, m->size, &p);
+        r = lifeline_reserve(m->lifeline, m->size, MAP_HUGE_PAGE, &p);
         if (r < 0)
                 return r;
         if (mmap(p, m->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, m->fd, 0) == MAP_FAILED) {
@@ -99,13 +100,17 @@ static int make_memory(Map *m, bool own_readers) {
         return 0;
 }
 
+static size_t end_of(const Map *m, uint32_t n_cells) {
+        return (size_t) (m->cells - (char *) m->header) + (size_t) n_cells * MAP_CELL_SIZE;
+}
+
 static void fill_header(Map *m, const MapFacts *f, uint64_t generation) {
         MapHeader *h = m->header;
 
         h->layout = MAP_LAYOUT;
         h->n_buckets = m->n_buckets;
         h->n_cells = m->n_cells;
-        h->buckets_offset = MAP_HEADER_SIZE;
+        h->buckets_offset = (uint64_t) ((char *) m->buckets - (char *) h);
         h->cells_offset = (uint64_t) (m->cells - (char *) h);
         h->size = m->size;
         h->generation = generation;
@@ -121,7 +126,7 @@ static void fill_header(Map *m, const MapFacts *f, uint64_t generation) {
 
 int map_new(Map **ret, Lifeline *lifeline, const MapFacts *facts, uint64_t generation, const MapSize *size) {
         _cleanup_(map_freep) Map *m = calloc(1, sizeof(*m));
-        size_t buckets = round_up((size_t) size->n_buckets * sizeof(MapBucket));
+        size_t buckets = round_up((size_t) size->n_buckets * sizeof(MapBucket)), offset = buckets >= MAP_HUGE_PAGE ? MAP_HUGE_PAGE : MAP_HEADER_SIZE;
         int r;
 
         if (!m)
@@ -131,13 +136,14 @@ int map_new(Map **ret, Lifeline *lifeline, const MapFacts *facts, uint64_t gener
         m->n_buckets = size->n_buckets;
         m->n_cells = size->n_cells;
         m->next_cell = 1;
-        m->punched = MAP_HEADER_SIZE;
-        m->size = MAP_HEADER_SIZE + buckets + round_up((size_t) m->n_cells * MAP_CELL_SIZE);
+        m->punched = offset;
+        m->told = MAP_HUGE_PAGE;
+        m->size = offset + buckets + round_up((size_t) m->n_cells * MAP_CELL_SIZE);
 
         r = make_memory(m, size->own_readers);
         if (r < 0)
                 return r;
-        m->buckets = (MapBucket *) (void *) ((char *) m->header + MAP_HEADER_SIZE);
+        m->buckets = (MapBucket *) (void *) ((char *) m->header + offset);
         m->cells = (char *) m->buckets + buckets;
         fill_header(m, facts, generation);
         for (uint32_t i = 0; i < m->n_buckets; i++)
@@ -172,12 +178,12 @@ void map_supersede(Map *m) {
 
 /* The header stays: it says what to do. With F_SEAL_FUTURE_WRITE the kernel refuses, and the memory goes when the last reader has unmapped it. */
 bool map_punch(Map *m) {
-        size_t end = MAP_HEADER_SIZE + round_up((size_t) m->n_buckets * sizeof(MapBucket)) + (size_t) (m->next_cell - 1) * MAP_CELL_SIZE;
-        size_t n = end > m->punched ? end - m->punched : 0;
+        size_t end = end_of(m, m->next_cell - 1);
+        size_t n = end > m->punched ? end - m->punched : 0, slice = PUNCH_SIZE - m->punched % PUNCH_SIZE;
 
         assert(atomic_load(&m->header->state) == MAP_SUPERSEDED);
-        if (n > PUNCH_SIZE)
-                n = PUNCH_SIZE;
+        if (n > slice)
+                n = slice;
         if (n > 0)
                 (void) fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) m->punched, (off_t) round_up(n));
         m->punched += round_up(n);
@@ -384,6 +390,22 @@ bool map_contains(const Map *m, const void *p) {
 
 void map_touch(Map *m, uint32_t cell, uint64_t last_seen) {
         atomic_store_explicit(&slot(m, cell)->last_seen, last_seen, memory_order_relaxed);
+}
+
+bool map_take_full(Map *m, void **memory, size_t *size) {
+        size_t end = end_of(m, m->next_cell - 1) & ~(MAP_HUGE_PAGE - 1);
+
+        if (end <= m->told)
+                return false;
+        *memory = (char *) m->header + m->told;
+        *size = end - m->told;
+        m->told = end;
+        return true;
+}
+
+void *map_mapping(const Map *m, size_t *size) {
+        *size = m->size;
+        return m->header;
 }
 
 /* ---- figures ---- */

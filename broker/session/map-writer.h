@@ -49,6 +49,10 @@ void map_release(Map *m, uint32_t cell);        /* of an unlinked one: its cells
 bool map_contains(const Map *m, const void *p); /* does p point into its cells? */
 void map_touch(Map *m, uint32_t cell, uint64_t last_seen);
 
+/* Memory of whole huge pages that is full and was not told of before; false: none. */
+bool map_take_full(Map *m, void **memory, size_t *size);
+void *map_mapping(const Map *m, size_t *size);
+
 uint64_t map_used_bytes(const Map *m);
 uint64_t map_live_cells(const Map *m);
 uint64_t map_generation(const Map *m);

@@ -86,11 +86,24 @@ static int make_map(Space *sp, uint32_t n_buckets, uint64_t n_cells, Map **ret, 
         return 0;
 }
 
+static void collapse_full(Space *sp) {
+        size_t size;
+        void *p;
+
+        if (sp->map && map_take_full(sp->map, &p, &size))
+                huge_pages_want(sp->options.huge_pages, p, size);
+}
+
 /* A map that still holds a record of ours keeps its memory for good. */
 static void retire(Space *sp, Map *m, Old *place, bool still_used, uint64_t now) {
+        size_t size;
+        void *p;
+
         if (!m)
                 return;
         map_supersede(m);
+        p = map_mapping(m, &size);
+        huge_pages_forget(sp->options.huge_pages, p, size);
         if (still_used) {
                 free(place);
                 return;
@@ -147,6 +160,7 @@ static void replace_map(Space *sp, uint32_t n_buckets, uint64_t n_cells, uint64_
         sp->options.walk(sp->options.userdata, sp, move_in);
         if (new)
                 map_publish(new);
+        collapse_full(sp);
         retire(sp, old, place, sp->left_behind, now);
 }
 
@@ -268,6 +282,7 @@ void space_put(Space *sp, Session *s, uint8_t *data, size_t size) {
                 if (map_is_crowded(sp->map) && map_n_buckets(sp->map) < BUCKETS_MAX && may_grow(sp))
                         grow(sp);
                 p = put(sp, s, data, size);
+                collapse_full(sp);
         }
 
         if (s->on_heap)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "huge-pages.h"
 #include "map-writer.h"
 #include "session.h"
 
@@ -15,6 +16,7 @@ typedef void (*SpaceWalk)(void *userdata, Space *space, SpaceEach each);
 
 typedef struct SpaceOptions {
         Lifeline *lifeline;             /* NULL: there are no maps, everything is on the heap */
+        HugePages *huge_pages;          /* NULL: maps stay in small ones */
         uint64_t max_bytes;             /* of one map; 0: no limit */
         SpaceWalk walk;
         void *userdata;

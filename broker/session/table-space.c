@@ -31,7 +31,7 @@ int table_space(Table *t, Slice service, Space **ret) {
         if (!e)
                 return -ENOMEM;
         facts = t->facts ? t->facts(t->userdata, service) : (MapFacts) { .service = service };
-        r = space_new(&e->space, &(SpaceOptions) { t->lifeline, t->map_max_bytes, walk_space, t }, &facts);
+        r = space_new(&e->space, &(SpaceOptions) { t->lifeline, t->huge_pages, t->map_max_bytes, walk_space, t }, &facts);
         if (r < 0) {
                 free(e);
                 return r;

@@ -55,6 +55,7 @@ int table_new(Table **ret, const TableOptions *o) {
 
         t->store = o->store;
         t->lifeline = o->lifeline;
+        t->huge_pages = o->huge_pages;
         t->map_max_bytes = o->map_max_bytes;
         t->facts = o->facts;
         t->events = o->events;

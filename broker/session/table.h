@@ -77,6 +77,7 @@ typedef struct Table {
         Touched touched;
         LIST_HEAD(, TableSpace) spaces;
         Lifeline *lifeline;             /* borrowed; NULL: no maps */
+        HugePages *huge_pages;          /* borrowed; NULL: none */
         uint64_t map_max_bytes;
         TableFacts facts;
         IdentSource idents;
@@ -90,6 +91,7 @@ typedef struct Table {
 typedef struct TableOptions {
         Store *store;                   /* borrowed */
         Lifeline *lifeline;             /* borrowed; NULL: no maps */
+        HugePages *huge_pages;          /* borrowed; NULL: none */
         uint64_t map_max_bytes;
         uint64_t now_steady;
         TableFacts facts;               /* NULL: none are needed, since there are no maps */

@@ -10,11 +10,13 @@
 
 #include "bench.h"
 #include "client.h"
+#include "huge-pages.h"
 #include "map-writer.h"
 #include "token.h"
 
 typedef struct Bench {
         Lifeline *lifeline;
+        HugePages *huge_pages;
         Map *map;
         websess *handle;
         websess_session *session;
@@ -74,6 +76,8 @@ static void fill(Bench *b) {
         uint32_t buckets = 128;
         struct stat st;
         MapFacts facts = { .touch_usec = UINT64_C(1800000000), .clock_offset = UINT64_C(1000000000000), .service = slice_of("bench") };
+        size_t size;
+        void *full;
         uint64_t now = now_ns(CLOCK_BOOTTIME) / 1000 + facts.clock_offset;
 
         while ((uint64_t) buckets * MAP_BUCKET_FULL < b->n)
@@ -87,6 +91,10 @@ static void fill(Bench *b) {
         for (uint64_t i = 0; i < b->n; i++)
                 put_session(b, i, now);
         map_publish(b->map);
+        if (getenv("HUGE") && huge_pages_new(&b->huge_pages) == 0 && map_take_full(b->map, &full, &size)) {
+                huge_pages_want(b->huge_pages, full, size);
+                huge_pages_drain(b->huge_pages);
+        }
 }
 
 static int compare(const void *a, const void *b) {
