@@ -43,6 +43,27 @@ def test_uninstall_removes_what_install_put_there(machine):
     assert all("/image/etc/" in file for file in left), left
 
 
+def test_uninstall_leaves_nothing_to_run_and_an_installation_finds_all_again(machine, ctl, token):
+    machine.run("make", "-C", SOURCE, "install", "DESTDIR=/tmp/whole")
+    files = [file.removeprefix("/tmp/whole") for file in machine.out("find", "/tmp/whole", "!", "-type", "d").splitlines()]
+    yours = {"/etc/websess/websess.conf", "/etc/websess/services.d/default.conf", "/etc/pam.d/websess"}
+    machine.run("env", "DEBIAN_FRONTEND=noninteractive", "pam-auth-update", "--enable", "websess")
+    assert "pam_websess" in machine.out("cat", "/etc/pam.d/common-session")
+    try:
+        assert "are yours and still there" in machine.out("make", "-C", SOURCE, "uninstall")
+        left = machine.run("ls", "-d", *files, "/run/websess", check=False).stdout.split()
+        assert len(files) > 100 and set(left) == yours
+        assert "pam_websess" not in machine.out("sh", "-c", "cat /etc/pam.d/common-*")
+        assert {"not-found"} == {machine.show(unit, "LoadState") for unit in ("websessd.service", "websessd.socket", "websess-pam.socket")}
+        with pytest.raises(Failed, match="not provided|not activatable"):
+            machine.run("busctl", "get-property", *MANAGER, "Healthy")
+    finally:
+        machine.run("make", "-C", SOURCE, "install")
+        machine.run("systemctl", "enable", "--now", "websessd.socket", "websess-pam.socket")
+    assert "alice" in ctl("resolve", "shop", input=token, user="shopd")
+    assert "alice" in ctl("login", "shop", "alice", input=PASSWORDS["alice"], user="shopd")
+
+
 def test_units_verify(machine):
     done = machine.run("systemd-analyze", "verify", "--man=no", "websessd.service", "websessd.socket", "websess-pam.socket", "websess-pam@x.service")
     assert done.stdout + done.stderr == ""
