@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * System calls, as the functions by which programs make them, each with an error that it may really have. Left out is what cannot fail when
- * it is asked rightly (clock_gettime, timerfd_settime, signal masks, close, munmap).
+ * it is asked rightly (timerfd_settime, signal masks, close, munmap).
  */
 #include <dirent.h>
 #include <dlfcn.h>

@@ -178,6 +178,10 @@ bool faults_tracking(void) {
         return region && region->track && !inside;
 }
 
+int64_t faults_wall(void) {
+        return region ? region->wall : 0;
+}
+
 /* ---- life ---- */
 
 __attribute__((constructor)) static void begin(void) {

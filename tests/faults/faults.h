@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * faults.so, preloaded into a program that is to meet trouble: it knows every allocation and system call by its site (where in websess
- * it comes from), and lets one of them fail, or ends or stops the process just before or after it.
+ * it comes from), and lets one of them fail, or ends or stops the process just before or after it. It also sets the program's wall clock.
  *
  * Test and program share a file, $WEBSESS_FAULTS, which both map. tests/integration/faults.py has the other description of it: the two must
  * agree. All of it is written by atomics, since a program has threads and children.
@@ -52,6 +52,7 @@ typedef struct Region {
         _Atomic uint32_t error;         /* an errno in the place of the usual one; 0: the usual one */
         _Atomic uint32_t fired;
         _Atomic uint32_t track;         /* keep account of what is allocated */
+        _Atomic int64_t wall;           /* seconds by which CLOCK_REALTIME is ahead of the machine's */
         char modules[N_MODULES][NAME_SIZE];
         Site sites[N_SITES];
 } Region;
@@ -67,6 +68,7 @@ typedef struct Call {
 Call faults_before(const char *name, int error);
 void faults_after(const Call *call);
 bool faults_tracking(void);
+int64_t faults_wall(void);
 
 /* faults-memory.c */
 void faults_count_live(void);

@@ -6,6 +6,7 @@
     faults.count(); …; faults.sites()                   # what is called, and from where
     faults.arm(FAIL, site); …; faults.fired             # the first call from there fails
     faults.arm(STOP, "fdatasync", nth=3)                # the process stops in front of the third call of a function
+    faults.region.wall = 86400                          # its wall clock is a day ahead
 """
 import ctypes
 import mmap
@@ -31,7 +32,7 @@ class Site(ctypes.Structure):
 
 class Region(ctypes.Structure):
     _fields_ = [("on", ctypes.c_uint32), ("action", ctypes.c_uint32), ("key", ctypes.c_uint64), ("name", ctypes.c_char * NAME_SIZE),
-                ("countdown", ctypes.c_uint32), ("error", ctypes.c_uint32), ("fired", ctypes.c_uint32), ("track", ctypes.c_uint32),
+                ("countdown", ctypes.c_uint32), ("error", ctypes.c_uint32), ("fired", ctypes.c_uint32), ("track", ctypes.c_uint32), ("wall", ctypes.c_int64),
                 ("modules", (ctypes.c_char * NAME_SIZE) * N_MODULES), ("sites", Site * N_SITES)]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Both ends of a session, at the resolve and not by a sweep: spans of a second, watched from outside. The wall clock's steps are the unit tests'."""
+"""Both ends of a session, at the resolve and not by a sweep: spans of a second, watched from outside."""
 import time
 
 import pytest
