@@ -62,9 +62,12 @@ int manager_reload(Manager *m, Fault *f) {
         Policy *p = NULL;
         AuthOptions auth;
         BusLimits limits;
+        uint64_t usec = 0;
         int r;
 
-        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) manager_now(m).boottime);
+        /* By the clock that systemd compares it with, which stands still while the machine is suspended. */
+        (void) sd_event_now(m->event, CLOCK_MONOTONIC, &usec);
+        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) usec);
         r = policy_load(&p, m->configuration_directory, f);
         m->policy_refused = r != 0;
         if (r == 0) {

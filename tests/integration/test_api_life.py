@@ -35,6 +35,30 @@ def test_F7_sessions_survive_a_restart(broker, caller):
     assert root.RevokeUser("", "f7", {}) == 1, "the index by user is there again"
 
 
+def test_the_service_manager_is_told_of_it(place, bus):
+    """READY and STATUS, the watchdog's pulse, RELOADING by the clock that systemd asks for, STOPPING."""
+    broker = Broker(place, bus, {"WATCHDOG_USEC": 200_000}).start()
+
+    def said(key):
+        return next((line.removeprefix(f"{key}=") for message in broker.messages for line in message if line.startswith(f"{key}=")), None)
+
+    broker.wait_for("STATUS=0 sessions, 1 services")
+    broker.messages.clear()
+    broker.wait_for("WATCHDOG=1")
+    place.policy("another", "")
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    broker.reload()
+    assert said("RELOADING") == "1" and before <= int(said("MONOTONIC_USEC")) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    broker.wait_for("STATUS=0 sessions, 2 services")
+    place.policy("another", "[Service]\nNoSuchKey=1\n")
+    broker.reload()
+    broker.wait_for("STATUS=0 sessions, 2 services; the policy on disk is refused, the one before is in force")
+    broker.messages.clear()
+    broker.process.send_signal(signal.SIGTERM)
+    broker.wait_for("STOPPING=1")
+    broker.close()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_L01_a_request_that_comes_again_after_a_restart(broker, caller, number):
     root = caller()
