@@ -323,11 +323,11 @@ bench: deps-bench
 	+@$(PARALLEL) all bench-programs
 	@BUILD=$(BUILD) tests/bench/run $(ARGS)
 
-# Boots a machine of its own in which websess is confined. Minutes; where the packages cannot be had, the tests say so.
+# Boots a machine of its own in which websess is confined, with this machine's kind of kernel or one of backports (KERNEL=bookworm-backports). Minutes; where the packages cannot be had, the tests say so.
 check-selinux:
 	@$(MAKE) --no-print-directory deps-selinux || :
 	+@$(PARALLEL) all confined-programs
-	@BUILD=$(BUILD) tests/run confined $(ARGS)
+	@BUILD=$(BUILD) KERNEL=$(KERNEL) tests/run confined $(ARGS)
 
 CONFINED_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/confined/*.c))
 confined-programs: $(CONFINED_PROGRAMS)

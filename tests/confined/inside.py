@@ -6,6 +6,7 @@ What works must work without a denial of ours, none being kept silent; what misb
 import base64
 import json
 import pathlib
+import platform
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import denials
 TIMEOUT = 300
 PATIENCE = "2min"        # an emulated machine, on a busy one
 NO_SESSION, AUTHENTICATION_FAILED = 11, 14
+KNOWS_UNITS = tuple(map(int, platform.release().split(".")[:2])) >= (6, 5)
 PASSWORD = "correct horse"
 MODE = "apparmor" if "security=apparmor" in pathlib.Path("/proc/cmdline").read_text() else "selinux"
 PROGRAMS = "/usr/lib/websess-test"
@@ -93,14 +95,15 @@ trail = Trail()
 
 # ---- clients, each a unit of its own ----
 
-def client(kind, *arguments, secret="", wait=True):
+def client(kind, *arguments, secret="", wait=True, name=None):
     """Runs one in the domain of insider or outsider, as the user shopd; what it says."""
-    unit = f"client-{time.monotonic_ns()}.service"
+    unit = f"{name or f'client-{time.monotonic_ns()}'}.service"
+    before = said(unit)
     data = base64.b64encode(secret.encode()).decode()
     options = ["--wait"] if wait else []
     done = run("systemd-run", "--quiet", *options, f"--unit={unit}", "-p", "User=shopd", "-p", "SupplementaryGroups=websess-client", "-p",
                f"StandardInputData={data}", "-p", "SyslogIdentifier=client", f"{PROGRAMS}/{kind}", *arguments, check=False)
-    return said(unit) if wait else unit
+    return said(unit).removeprefix(before).strip() if wait else unit
 
 
 def said(unit):
@@ -161,6 +164,66 @@ def test_S25_pam_websess_takes_a_token():
     assert run("pamtester", "websess-test", "alice", "authenticate", input="rubbish\n", check=False).returncode != 0
 
 
+SSH = """\
+auth sufficient pam_websess.so service=shop
+auth required pam_deny.so
+account required pam_websess.so service=shop
+account required pam_unix.so
+session required pam_websess.so service=shop
+session required pam_unix.so
+"""
+
+
+def ssh(secret, command):
+    """As alice, with what stands for her password."""
+    asked, told = pathlib.Path("/root/asked"), pathlib.Path("/root/told")
+    told.write_text(secret)
+    asked.write_text(f"#!/bin/sh\ncat {told}\n")
+    asked.chmod(0o700)
+    options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "PreferredAuthentications=password", "NumberOfPasswordPrompts=1", "LogLevel=ERROR"]
+    return run("env", "DISPLAY=:0", f"SSH_ASKPASS={asked}", "SSH_ASKPASS_REQUIRE=force", "setsid", "ssh", *(f"-o{o}" for o in options), "alice@127.0.0.1",
+               command, check=False)
+
+
+def test_S25_sshd_takes_a_token_and_opens_a_session():
+    """pam_websess in a daemon that is confined itself: auth, account and session."""
+    pathlib.Path("/etc/pam.d/sshd").write_text(SSH)
+    token = login()
+    done = ssh(token, "echo $WEBSESS_ID; websessctl --no-legend list --service=shop; cat /proc/$PPID/attr/current")
+    words = done.stdout.split()
+    assert done.returncode == 0 and words and words.count(words[0]) == 2, done
+    if MODE == "selinux":
+        assert "sshd_t" in words[-1], words
+
+    def closed():
+        return run("websessctl", "show", words[0], check=False).returncode == NO_SESSION
+    wait_until(closed, "the end of the session that sshd opened")
+    ctl("resolve", "shop", input=token)
+    for secret in (PASSWORD, token[:-1] + "!"):
+        assert ssh(secret, "true").returncode == 255
+    ctl("logout", "shop", input=token)
+    assert ssh(token, "true").returncode == 255
+
+
+UNITS = """\
+[Roles]
+USER=
+[Access]
+Resolve=unit:teller.service
+"""
+
+
+def test_S26_a_unit_is_known_from_the_kernel_or_not_at_all():
+    pathlib.Path("/etc/websess/services.d/units.conf").write_text(UNITS)
+    ctl("reload", user=None)
+    token = ctl("--quiet", "create", "units", "alice", "--role=USER", user=None)
+    teller, cashier = (client("insider", "resolve", "units", secret=token, name=name) for name in ("teller", "cashier"))
+    assert "lacks Resolve" in cashier, cashier
+    assert ("user alice, by map" if KNOWS_UNITS else "lacks Resolve") in teller, teller
+    doctor = run("websessctl", "doctor", check=False).stdout
+    assert ("the kernel tells callers' units" if KNOWS_UNITS else "unit: entries of [Access] match nobody") in doctor, doctor
+
+
 def test_S25_restart_under_load_loses_nothing():
     unit = client("insider", "resolve", "shop", "15", secret=login(), wait=False)
     for _ in range(2):
@@ -194,6 +257,19 @@ def test_S25_a_backup_is_made():
     backup = pathlib.Path("/var/backups/websess.mdb")
     ctl("backup", backup, user=None)
     out("/usr/lib/websess/websessd", "--check-store", backup)
+
+
+def test_S25_a_backup_takes_the_database_s_place():
+    """By root's hand, who is not in the unit's sandbox: the database belongs to the broker again afterwards."""
+    backup, token = pathlib.Path("/var/backups/restored.mdb"), login()
+    ctl("backup", backup, user=None)
+    ctl("revoke-all", "shop", user=None)
+    out("systemctl", "stop", "websessd.socket", "websessd.service")
+    done = run("/usr/lib/websess/websessd", "--keep", "--restore", backup, check=False)
+    out("systemctl", "start", "websessd.socket")
+    assert done.returncode == 0, done
+    ctl("resolve", "shop", input=token)
+    ctl("logout", "shop", input=token)
 
 
 def test_S25_numbers_are_written_for_monitoring():
