@@ -279,11 +279,12 @@ int store_collect_some(Store *s, size_t max) {
 
         pthread_mutex_lock(&s->mutex);
         (void) eventfd_read(s->event_fd, &count);
+        /* Only these are looked through: what is still left over of earlier calls went well */
+        r = first_error(&s->finished);
         STAILQ_CONCAT(&s->collected, &s->finished);
         s->failed = false;
         pthread_mutex_unlock(&s->mutex);
 
-        r = first_error(&s->collected);
         s->handing_back_failures = r < 0;
         while ((c = STAILQ_FIRST(&s->collected))) {
                 if (max-- == 0 && r == 0) {
