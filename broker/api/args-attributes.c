@@ -173,18 +173,30 @@ static int grow(Attributes *a) {
         return 0;
 }
 
-static bool is_repeated(const Attributes *a) {
-        for (size_t i = 0; i < a->n; i++)
-                if (slice_equal(a->items[i].key, a->items[a->n].key))
-                        return true;
-        return false;
+static int compare_keys(const void *a, const void *b) {
+        return slice_compare(((const Attribute *) a)->key, ((const Attribute *) b)->key);
 }
 
-int args_attributes(sd_bus_message *m, Attributes *ret, Fault *f) {
-        size_t used = 0;
+const Attribute *attributes_find(const Attributes *a, Slice key) {
+        return a->n > 0 ? bsearch(&(Attribute) { .key = key }, a->items, a->n, sizeof(*a->items), compare_keys) : NULL;
+}
+
+/* Hundreds of them, each looked for among all others, would take longer than a caller's turn may. */
+static int sort(Attributes *a, Fault *f) {
+        if (a->n == 0)
+                return 0;
+        qsort(a->items, a->n, sizeof(*a->items), compare_keys);
+        for (size_t i = 1; i < a->n; i++)
+                if (slice_equal(a->items[i - 1].key, a->items[i].key))
+                        return fault(f, FAULT_INVALID_ARGUMENT, "attribute \"%.*s\" is given twice", (int) a->items[i].key.size,
+                                     a->items[i].key.data);
+        return 0;
+}
+
+static int read_entries(sd_bus_message *m, Attributes *ret, Fault *f) {
+        size_t used = 0, size = 0;
         int r;
 
-        attributes_done(ret);
         r = sd_bus_message_enter_container(m, 'a', "{sv}");
         if (r < 0)
                 return r;
@@ -198,10 +210,9 @@ int args_attributes(sd_bus_message *m, Attributes *ret, Fault *f) {
                 r = read_entry(m, ret, &used, f);
                 if (r != 0)
                         return r;
-                if (is_repeated(ret))
-                        return fault(f, FAULT_INVALID_ARGUMENT, "attribute \"%.*s\" is given twice",
-                                     (int) ret->items[ret->n].key.size, ret->items[ret->n].key.data);
-                ret->n++;
+                size += attribute_size(&ret->items[ret->n++]);
+                if (size > ATTRIBUTES_SIZE_MAX)
+                        return fault(f, FAULT_INVALID_ARGUMENT, "attributes are larger than %u bytes", ATTRIBUTES_SIZE_MAX);
                 r = sd_bus_message_exit_container(m);
                 if (r < 0)
                         return r;
@@ -211,4 +222,12 @@ int args_attributes(sd_bus_message *m, Attributes *ret, Fault *f) {
 
         r = sd_bus_message_exit_container(m);
         return r < 0 ? r : 0;
+}
+
+int args_attributes(sd_bus_message *m, Attributes *ret, Fault *f) {
+        int r;
+
+        attributes_done(ret);
+        r = read_entries(m, ret, f);
+        return r == 0 ? sort(ret, f) : r;
 }

@@ -38,17 +38,26 @@ int args_string(sd_bus_message *m, Slice *ret) {
 }
 
 static int append(Strings *s, Slice item) {
-        Slice *items = reallocarray(s->items, s->n + 1, sizeof(*items));
+        Slice *items;
 
-        if (!items)
-                return -ENOMEM;
-
-        s->items = items;
+        if (s->n % 16 == 0) {
+                items = reallocarray(s->items, s->n + 16, sizeof(*items));
+                if (!items)
+                        return -ENOMEM;
+                s->items = items;
+        }
         s->items[s->n++] = item;
         return 0;
 }
 
-int args_strings(sd_bus_message *m, Strings *ret) {
+/* What a list may hold. Each item is looked at as it is read, so that a list that is not taken costs hardly more than one that is. */
+typedef struct ListRule {
+        const char *what;
+        size_t max;             /* of items, repeated ones too */
+        int (*check)(Slice item, Fault *f);
+} ListRule;
+
+static int read_list(sd_bus_message *m, const ListRule *rule, Strings *ret, Fault *f) {
         const char *s;
         int r;
 
@@ -57,11 +66,20 @@ int args_strings(sd_bus_message *m, Strings *ret) {
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_read_basic(m, 's', &s)) > 0) {
+                if (ret->n >= rule->max)
+                        return fault(f, FAULT_INVALID_ARGUMENT, "%s: too many are given: at most %zu are taken", rule->what, rule->max);
+                r = rule->check ? rule->check(slice_of(s), f) : 0;
+                if (r != 0)
+                        return r;
                 r = append(ret, slice_of(s));
                 if (r < 0)
                         return r;
         }
         return r < 0 ? r : ok(sd_bus_message_exit_container(m));
+}
+
+int args_strings(sd_bus_message *m, Strings *ret) {
+        return read_list(m, &(ListRule) { .max = SIZE_MAX }, ret, NULL);
 }
 
 static bool contains(const Strings *s, size_t n, Slice item) {
@@ -71,19 +89,13 @@ static bool contains(const Strings *s, size_t n, Slice item) {
         return false;
 }
 
-/* Check every item and keep each once, in order. */
-static int check_each(Strings *s, size_t max, const char *what, int (*check)(Slice item, Fault *f), Fault *f) {
+/* Keep each once, in order: for short lists. */
+static int drop_repeated(Strings *s, const char *what, size_t max, Fault *f) {
         size_t n = 0;
-        int r;
 
-        for (size_t i = 0; i < s->n; i++) {
-                r = check(s->items[i], f);
-                if (r != 0)
-                        return r;
+        for (size_t i = 0; i < s->n; i++)
                 if (!contains(s, n, s->items[i]))
                         s->items[n++] = s->items[i];
-        }
-
         s->n = n;
         if (n > max)
                 return fault(f, FAULT_INVALID_ARGUMENT, "%s: %zu given, at most %zu are taken", what, n, max);
@@ -91,28 +103,35 @@ static int check_each(Strings *s, size_t max, const char *what, int (*check)(Sli
 }
 
 int args_roles(sd_bus_message *m, Strings *ret, Fault *f) {
-        int r;
+        int r = read_list(m, &(ListRule) { "roles", 4 * ROLES_MAX, validate_role }, ret, f);
 
-        r = args_strings(m, ret);
-        return r < 0 ? r : check_each(ret, ROLES_MAX, "roles", validate_role, f);
+        return r == 0 ? drop_repeated(ret, "roles", ROLES_MAX, f) : r;
 }
 
 static int args_methods(sd_bus_message *m, Strings *ret, Fault *f) {
-        int r;
+        int r = read_list(m, &(ListRule) { "AuthMethods", 4 * METHODS_MAX, validate_method }, ret, f);
 
-        r = args_strings(m, ret);
-        return r < 0 ? r : check_each(ret, METHODS_MAX, "AuthMethods", validate_method, f);
+        return r == 0 ? drop_repeated(ret, "AuthMethods", METHODS_MAX, f) : r;
 }
 
 static int check_key(Slice key, Fault *f) {
         return validate_attribute(&(Attribute) { .key = key, .type = 'b' }, f);
 }
 
-int args_keys(sd_bus_message *m, Strings *ret, Fault *f) {
-        int r;
+static int compare_items(const void *a, const void *b) {
+        return slice_compare(*(const Slice *) a, *(const Slice *) b);
+}
 
-        r = args_strings(m, ret);
-        return r < 0 ? r : check_each(ret, ATTRIBUTES_MAX, "attribute names", check_key, f);
+int args_keys(sd_bus_message *m, Strings *ret, Fault *f) {
+        int r = read_list(m, &(ListRule) { "attribute names", ATTRIBUTES_MAX, check_key }, ret, f);
+
+        if (r == 0 && ret->n > 0)
+                qsort(ret->items, ret->n, sizeof(*ret->items), compare_items);
+        return r;
+}
+
+bool strings_have(const Strings *sorted, Slice item) {
+        return sorted->n > 0 && bsearch(&item, sorted->items, sorted->n, sizeof(item), compare_items);
 }
 
 /* ---- options ---- */

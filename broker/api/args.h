@@ -15,6 +15,7 @@ typedef struct Strings {
         size_t n;
 } Strings;
 
+/* From args_attributes() they come in order of their keys. */
 typedef struct Attributes {
         Attribute *items;       /* malloc'ed */
         size_t n;
@@ -22,6 +23,8 @@ typedef struct Attributes {
 } Attributes;
 
 void strings_done(Strings *s);
+bool strings_have(const Strings *sorted, Slice item);
+const Attribute *attributes_find(const Attributes *a, Slice key);
 void attributes_done(Attributes *a);
 
 /* What a{sv} of options, need, filter may hold, in one value; `has` tells which keys were there. */
@@ -103,6 +106,6 @@ static inline bool options_have(const Options *o, Option which) {
 int args_options(sd_bus_message *m, uint64_t allowed, Options *ret, Fault *f);  /* a{sv} */
 int args_string(sd_bus_message *m, Slice *ret);                                 /* s */
 int args_strings(sd_bus_message *m, Strings *ret);                              /* as */
-int args_roles(sd_bus_message *m, Strings *ret, Fault *f);                      /* as, each a valid role, each once, at most ROLES_MAX */
-int args_keys(sd_bus_message *m, Strings *ret, Fault *f);                       /* as, names of attributes */
+int args_roles(sd_bus_message *m, Strings *ret, Fault *f);                      /* as, valid roles, at most ROLES_MAX; ret has each once */
+int args_keys(sd_bus_message *m, Strings *ret, Fault *f);                       /* as, names of attributes; ret is sorted */
 int args_attributes(sd_bus_message *m, Attributes *ret, Fault *f);              /* a{sv} */

@@ -4,13 +4,6 @@
 
 #include <string.h>
 
-ssize_t amend_find_attribute(const Attribute *a, size_t n, Slice key) {
-        for (size_t i = 0; i < n; i++)
-                if (slice_equal(a[i].key, key))
-                        return (ssize_t) i;
-        return -1;
-}
-
 int amend_check_attributes(const Attribute *a, size_t n, Fault *f) {
         size_t size = 0;
 
@@ -174,14 +167,9 @@ int amend_attributes(Change *c, Session *s, const Attributes *set, const Strings
                 return fault(f, FAULT_CONFLICT, "the session is at version %llu, not %llu: read it again", (unsigned long long) r.version,
                              (unsigned long long) if_version);
 
-        for (size_t at = 0; record_next_attribute(&r, &at, &a); ) {
-                bool dropped = amend_find_attribute(set->items, set->n, a.key) >= 0;
-
-                for (size_t j = 0; j < unset->n && !dropped; j++)
-                        dropped = slice_equal(unset->items[j], a.key);
-                if (!dropped)
+        for (size_t at = 0; record_next_attribute(&r, &at, &a); )
+                if (!attributes_find(set, a.key) && !strings_have(unset, a.key))
                         merged[n++] = a;
-        }
         for (size_t i = 0; i < set->n; i++)
                 merged[n++] = set->items[i];
 

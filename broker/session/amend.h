@@ -31,5 +31,4 @@ int amend_account(Change *c, Session *s, const Slice *roles, size_t n_roles, con
 
 /* AuthTime comes in on the wall clock and is kept on the steady one. */
 int amend_auth_time(Record *r, const Options *o, const Now *now, Fault *f);
-ssize_t amend_find_attribute(const Attribute *a, size_t n, Slice key);          /* -1: not there */
 int amend_check_attributes(const Attribute *a, size_t n, Fault *f);             /* number and size */

@@ -92,10 +92,8 @@ static int fill_attributes(Record *r, const NewSession *n, Session *replaced, At
         if (replaced) {
                 session_head(replaced, &old);
                 for (size_t at = 0; record_next_attribute(&old, &at, &a); )
-                        for (size_t i = 0; i < n->options->keep.n; i++)
-                                if (slice_equal(n->options->keep.items[i], a.key) &&
-                                    amend_find_attribute(out, r->n_attributes, a.key) < 0)
-                                        out[r->n_attributes++] = a;
+                        if (strings_have(&n->options->keep, a.key) && !(n->attributes && attributes_find(n->attributes, a.key)))
+                                out[r->n_attributes++] = a;
         }
 
         r->attributes = out;

@@ -12,6 +12,13 @@ bool slice_equal(Slice a, Slice b) {
         return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+int slice_compare(Slice a, Slice b) {
+        size_t n = a.size < b.size ? a.size : b.size;
+        int c = n > 0 ? memcmp(a.data, b.data, n) : 0;
+
+        return c != 0 ? c : (a.size > b.size) - (a.size < b.size);
+}
+
 Slice slice_of(const char *text) {
         return slice(text, text ? strlen(text) : 0);
 }

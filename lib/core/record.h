@@ -175,4 +175,5 @@ static inline Slice slice(const char *data, size_t size) {
         return (Slice) { data, size };
 }
 bool slice_equal(Slice a, Slice b);
+int slice_compare(Slice a, Slice b);    /* as bytes; of two that begin alike, the shorter first */
 Slice slice_of(const char *text);       /* of a NUL-terminated string; NULL gives an empty one */
