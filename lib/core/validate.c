@@ -61,6 +61,16 @@ bool utf8_valid(const char *data, size_t size) {
         return true;
 }
 
+/* Are the next eight bytes plain ASCII, none less than min and no DEL? That is what nearly all texts are made of. (Below 0x80 neither a
+ * subtraction nor an addition reaches the next byte, but for one that has its own highest bit set by it.) */
+static bool is_plain(const uint8_t *p, uint8_t min) {
+        const uint64_t each = UINT64_C(0x0101010101010101);
+        uint64_t eight;
+
+        memcpy(&eight, p, sizeof(eight));
+        return !((eight | (eight - each * min) | (eight + each)) & (each << 7));
+}
+
 static bool is_control(uint32_t c) {
         return c < 0x20 || (c >= 0x7f && c <= 0x9f);
 }
@@ -92,7 +102,7 @@ static const char *character_fault(uint32_t c, unsigned flags) {
 }
 
 static int check_text(Slice s, const Rule *rule, Fault *f) {
-        const uint8_t *p = (const uint8_t *) s.data;
+        const uint8_t *p = (const uint8_t *) s.data, min = rule->flags & REFUSE_SPACE ? '!' : ' ';
         int r;
 
         r = check_size(s.size, rule, f);
@@ -103,6 +113,9 @@ static int check_text(Slice s, const Rule *rule, Fault *f) {
                 uint32_t c = 0;
                 const char *wrong;
 
+                n = 8;
+                if (s.size - i >= n && is_plain(p + i, min))
+                        continue;
                 n = utf8_next(p + i, s.size - i, &c);
                 wrong = n == 0 ? "malformed UTF-8" : character_fault(c, rule->flags);
                 if (!wrong)

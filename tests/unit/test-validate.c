@@ -104,6 +104,23 @@ static void test_every_code_point(void **state) {
         }
 }
 
+/* Every byte at every place of a text that is otherwise plain. */
+static void test_S23_no_byte_hides_among_plain_ones(void **state) {
+        char text[19];
+
+        for (size_t at = 0; at < sizeof(text); at++)
+                for (int c = 0; c < 0x100; c++) {
+                        bool printable = c >= 0x20 && c < 0x7f;
+
+                        memset(text, c % 2 ? '~' : '!', sizeof(text));
+                        text[at] = (char) c;
+                        assert_int_equal(accepts(validate_user, slice(text, sizeof(text))), printable);
+                        if (at > 0)
+                                assert_int_equal(accepts(validate_role, slice(text, sizeof(text))), printable && c != ' ');
+                        assert_int_equal(accepts(validate_password, slice(text, sizeof(text))), c > 0 && c < 0x80);
+                }
+}
+
 static void test_S23_sizes(void **state) {
         static const struct {
                 Validate validate;
@@ -257,6 +274,7 @@ int main(void) {
                 cmocka_unit_test(test_S23_malformed_utf8),
                 cmocka_unit_test(test_S10_well_formed_utf8),
                 cmocka_unit_test(test_every_code_point),
+                cmocka_unit_test(test_S23_no_byte_hides_among_plain_ones),
                 cmocka_unit_test(test_S23_sizes),
                 cmocka_unit_test(test_S23_characters),
                 cmocka_unit_test(test_S23_service_names),
