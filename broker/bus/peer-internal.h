@@ -37,7 +37,9 @@ struct Peer {
         QuotaCharge in_charge;
         int fds[WIRE_FDS_MAX];          /* came, and belong to messages not handled yet */
         unsigned n_fds;
-        bool partial, waiting;          /* in[] begins with an unfinished message; the timer runs for one */
+        size_t skip;                    /* bytes still to come of a call that is too long, and is not kept */
+        uint32_t skip_serial;           /* … its answer's; 0: it wants none */
+        bool partial, waiting;          /* a message has begun and is not finished; the timer runs for one */
         bool begun_anew;                /* … for another one, which has its own time */
         bool backlog;                   /* in[] may begin with a whole one, which waits for its turn */
 
@@ -56,6 +58,7 @@ static inline bool peer_is_up(const Peer *p) {
 bool peer_may_read(const Peer *p);
 /* Answer a whole message without sd-bus, if it is of the kind that can be. */
 bool peer_answer_quickly(Peer *p, const uint8_t *message, size_t size);
+void peer_refuse_long(Peer *p, uint32_t serial);
 int peer_begin(Peer *p);                /* the handshake is done */
 int peer_feed(Peer *p, const uint8_t *message, size_t size, unsigned n_fds);    /* uses up the first n_fds of fds[] */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Bytes of one private connection: reads what has come, cuts it into handshake lines and then messages, keeps what is
- * not whole yet. No more memory is ever taken than the message begun needs, which is charged before it is taken.
+ * not whole yet. No more memory is ever taken than the message begun needs, which is charged before it is taken; for a
+ * call that is too long, none. What comes is read piece by piece, so that a turn is short however much there is.
  */
 #include <errno.h>
 #include <string.h>
@@ -26,7 +27,7 @@ static int in_keep(Peer *p, const uint8_t *data, size_t size, size_t want) {
         int r;
 
         if (p->in && allocate <= p->in_allocated) {
-                if (want > size) {      /* more will be read behind it */
+                if (want > size && data != p->in) {     /* more will be read behind it */
                         memmove(p->in, data, size);
                         data = p->in;
                 }
@@ -83,16 +84,33 @@ static ssize_t step_handshake(Peer *p, const uint8_t *data, size_t size, size_t 
         return r < 0 ? r : (ssize_t) n;
 }
 
+/* Nothing of it is looked at but the head; when it is over it is refused. */
+static ssize_t step_long(Peer *p, size_t size) {
+        size_t n = size < p->skip ? size : p->skip;
+
+        p->skip -= n;
+        if (p->skip == 0 && p->skip_serial != 0)
+                peer_refuse_long(p, p->skip_serial);
+        return (ssize_t) n;
+}
+
 static ssize_t step_message(Peer *p, const uint8_t *data, size_t size, size_t *want) {
         ssize_t total;
         int n_fds = 0, r;
 
+        if (p->skip > 0)
+                return step_long(p, size);
         *want = WIRE_HEADER_SIZE;
         if (size < WIRE_HEADER_SIZE)
                 return 0;
         total = wire_message_size(data);
         if (total < 0)
                 return total;
+        if (total > (ssize_t) WIRE_CALL_MAX) {
+                p->skip = (size_t) total;
+                p->skip_serial = wire_call_serial(data);
+                return step_long(p, size);
+        }
         *want = (size_t) total;
         if (size < (size_t) total)
                 return 0;
@@ -135,13 +153,14 @@ static size_t handle_one(Peer *p, const uint8_t *data, size_t size, ssize_t *n, 
 }
 
 static void handle(Peer *p, const uint8_t *data, size_t size) {
-        size_t done, want = 0;
+        size_t done, want = 0, skipped = p->skip;
         ssize_t n = 0;
         int r = 0;
 
-        p->partial = p->backlog = false;
+        p->backlog = false;
         done = handle_one(p, data, size, &n, &want);
-        if (done > 0)
+        p->partial = p->skip > 0;
+        if (done > 0 && !(skipped > 0 && p->partial))
                 p->begun_anew = true;
         if (n < 0)
                 r = (int) n;
@@ -188,7 +207,8 @@ void peer_read(Peer *p) {
                 uint8_t space[CMSG_SPACE(WIRE_FDS_MAX * sizeof(int))];
         } control;
         uint8_t *to = p->in ? p->in + p->in_at + p->in_size : p->bus->scratch;
-        struct iovec iov = { to, p->in ? p->in_allocated - p->in_at - p->in_size : BUS_SCRATCH_SIZE };
+        size_t room = p->in ? p->in_allocated - p->in_at - p->in_size : BUS_SCRATCH_SIZE;
+        struct iovec iov = { to, room < BUS_SCRATCH_SIZE ? room : BUS_SCRATCH_SIZE };
         struct msghdr m = {
                 .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
         };

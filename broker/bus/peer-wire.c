@@ -29,6 +29,14 @@ ssize_t wire_message_size(const uint8_t header[static WIRE_HEADER_SIZE]) {
         return size > WIRE_MESSAGE_MAX ? -EMSGSIZE : (ssize_t) size;
 }
 
+uint32_t wire_call_serial(const uint8_t header[static WIRE_HEADER_SIZE]) {
+        enum { METHOD_CALL = 1, NO_REPLY_EXPECTED = 1 };
+
+        if (header[1] != METHOD_CALL || (header[2] & NO_REPLY_EXPECTED))
+                return 0;
+        return read_u32(header + 8, header[0] == 'B');
+}
+
 /* Skip one value of a basic type at *at. Header fields that D-Bus defines are of these types only. */
 static int skip_basic(const uint8_t *p, size_t end, size_t *at, char type, bool big, uint32_t *ret_u32) {
         uint64_t length;

@@ -11,12 +11,16 @@
 #include <sys/types.h>
 
 #define WIRE_HEADER_SIZE 16u
-#define WIRE_MESSAGE_MAX (256u * 1024u)
+#define WIRE_MESSAGE_MAX (256u * 1024u) /* more costs the connection */
+#define WIRE_CALL_MAX (64u * 1024u)     /* more is read past and refused: what any method takes at most is less */
 #define WIRE_FDS_MAX 4u         /* no method takes more than one */
 
 /* The whole size of the message that begins with these 16 bytes; -EBADMSG for what can't be a header, -EMSGSIZE above
  * WIRE_MESSAGE_MAX. */
 ssize_t wire_message_size(const uint8_t header[static WIRE_HEADER_SIZE]);
+
+/* The serial that an answer to it bears; 0 when it is no call, or one that wants none. */
+uint32_t wire_call_serial(const uint8_t header[static WIRE_HEADER_SIZE]);
 
 /* How many descriptors it says it carries; -EBADMSG for malformed header fields. size is wire_message_size(). */
 int wire_message_fds(const uint8_t *message, size_t size);

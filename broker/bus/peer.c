@@ -193,22 +193,47 @@ static int peer_impatient(sd_event_source *source, uint64_t usec, void *userdata
         return 0;
 }
 
-/* Serials of these replies are in the upper half: the lower is sd-bus's. Nothing is queued in it here, so the order is kept. */
+/* Serials of replies that are not sd-bus's are in the upper half: the lower is its own. */
+static uint32_t quick_serial(Peer *p) {
+        return UINT32_C(0x80000000) | ++p->n_quick;
+}
+
+/* Past sd-bus, in which nothing is queued, so the order is kept. False: it does not read, nothing is sent. */
+static bool send_quickly(Peer *p, const Marshal *reply) {
+        ssize_t n = send(p->fd, reply->data, reply->used, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EAGAIN)
+                return false;
+        if (n != (ssize_t) reply->used)
+                peer_doom(p);
+        return true;
+}
+
 bool peer_answer_quickly(Peer *p, const uint8_t *message, size_t size) {
         uint8_t bytes[QUICK_REPLY_MAX];
         Marshal reply = { .data = bytes, .size = sizeof(bytes) };
-        ssize_t n;
 
-        if (p->n_queued > 0 ||
-            !bus_dispatch_quickly(p->client, message, size, UINT32_C(0x80000000) | ++p->n_quick, &reply))
-                return false;
-        n = send(p->fd, bytes, reply.used, MSG_DONTWAIT | MSG_NOSIGNAL);
-        /* It does not read: then sd-bus answers again, and queues the answer */
-        if (n < 0 && errno == EAGAIN)
-                return false;
-        if (n != (ssize_t) reply.used)
+        /* Where it does not read, sd-bus answers again, and queues the answer */
+        return p->n_queued == 0 && bus_dispatch_quickly(p->client, message, size, quick_serial(p), &reply) &&
+               send_quickly(p, &reply);
+}
+
+void peer_refuse_long(Peer *p, uint32_t serial) {
+        uint8_t bytes[512];
+        Marshal m = { .data = bytes, .size = sizeof(bytes) };
+        char text[128];
+
+        snprintf(text, sizeof(text), "the call is too long: no method takes more than %u bytes", WIRE_CALL_MAX);
+        marshal_header(&m, &(MarshalHeader) {
+                .type = MARSHAL_ERROR, .flags = MARSHAL_NO_REPLY_EXPECTED, .serial = quick_serial(p), .reply_serial = serial,
+                .error = slice_of(WEBSESS_ERROR_PREFIX "InvalidArgument"), .sender = slice_of(BUS_PRIVATE_NAME),
+                .signature = slice_of("s"),
+        });
+        marshal_string(&m, slice_of(text));
+        marshal_end(&m);
+        /* Whoever sends so much and leaves so many answers unread is not waited for */
+        if (p->n_queued > 0 || !send_quickly(p, &m))
                 peer_doom(p);
-        return true;
 }
 
 static int peer_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -15,6 +15,8 @@ FLOODS = {
     "calls one at a time": ("calls", 200, 1, RESOLVE),
     "calls in vain": ("calls", 50, 0, ("GetSession", "s", "0" * 32)),
     "creates": ("calls", 3, 0, ("CreateSession", "ssasa{sv}a{sv}", "default", "flood", [], {}, {})),
+    "calls too long": ("calls", 4, 0, ("Resolve", "ssa{sv}", "default", "x" * 200_000, {})),
+    "lists too long": ("calls", 4, 0, ("SetAttributes", "ssa{sv}ast", "default", "#", {}, [f"key{i}" for i in range(4000)], 0)),
     "connections": ("connects", 40, 0, RESOLVE),
 }
 OVER_THE_BUS = {

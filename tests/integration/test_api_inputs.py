@@ -228,9 +228,23 @@ def test_S23_a_message_over_256_kib_costs_the_connection(world):
     with world.wire() as wire:          # announced only: refused by its head
         wire.socket.sendall(struct.pack("<BBBBIII", ord("l"), 1, 0, 1, 1 << 27, 2, 0))
         assert closed(wire)
-    with world.wire() as wire:          # just below: an answer
-        with raises("InvalidArgument"):
-            wire.call("CreateSession", "ssasa{sv}a{sv}", "shop", "wire", [], {"a": ("s", "x" * 250000)}, {})
+    with world.wire() as wire:          # just below: an answer, and the connection goes on
+        for size in (250_000, 70_000, 60_000):
+            with raises("InvalidArgument"):
+                wire.call("CreateSession", "ssasa{sv}a{sv}", "shop", "wire", [], {"a": ("s", "x" * size)}, {})
+        assert wire.call("Get", "ss", "org.websess1.Manager", "Version", interface="org.freedesktop.DBus.Properties")
+
+
+def test_S23_the_longest_call_that_can_be_meant_is_taken(world):
+    """As many attributes, of as many bytes, and as many names to forget as there may be: all within what a call may have."""
+    keys = [f"{i:0128}" for i in range(256)]
+    with world.wire() as wire:
+        token, _ = wire.call("CreateSession", "ssasa{sv}a{sv}", "shop", "wire", [], {}, {})
+        version, = wire.call("SetAttributes", "ssa{sv}ast", "shop", token, {f"{i:03}": ("s", "x" * 57) for i in range(256)}, keys, 0)
+        assert version == 2
+        wire.call("SetAttributes", "ssa{sv}ast", "shop", token, {"list": ("as", ["x"] * 5000)}, [f"{i:03}" for i in range(256)], version)
+        session, = wire.call("Resolve", "ssa{sv}", "shop", token, {})
+        assert session["Attributes"] == {"list": ["x"] * 5000}
 
 
 def resident(pid):

@@ -16,6 +16,7 @@
 #include "bus-toy.h"
 #include "bus-wire.h"
 #include "cleanup.h"
+#include "peer-wire.h"
 #include "websess-names.h"
 
 #define MANAGER WEBSESS_BUS_NAME, WEBSESS_MANAGER_PATH, WEBSESS_MANAGER_INTERFACE
@@ -113,6 +114,71 @@ static void test_S23_half_sent_messages_cost_the_connection(void **state) {
                 toy_wait_eof(fd);
                 close(fd);
         }
+}
+
+/* A call of so many bytes of which the head alone means anything. */
+static void send_long(int fd, size_t size, uint8_t type, uint8_t flags) {
+        uint8_t bytes[2048] = { 'l', type, flags, 1, [8] = 1 };
+        uint32_t body = (uint32_t) size - 16;
+
+        memcpy(bytes + 4, &body, sizeof(body));
+        for (size_t n; size > 0; size -= n) {
+                n = size < sizeof(bytes) ? size : sizeof(bytes);
+                wire_send(fd, bytes, n);
+                memset(bytes, 'x', sizeof(bytes));
+        }
+}
+
+static void test_S23_a_call_that_is_too_long_is_refused(void **state) {
+        static const size_t sizes[] = { WIRE_CALL_MAX + 1, 100000, WIRE_MESSAGE_MAX };
+        Wire w = wire_echo("hello", 5);
+        int fd = toy_raw_hello(&toy);
+
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+                send_long(fd, sizes[i], 1, 0);
+                wire_send(fd, w.bytes, w.size);
+                assert_int_equal(wire_next_type(fd), 3);
+                assert_int_equal(wire_next_type(fd), 2);
+        }
+        /* one that wants no answer, and what is no call, get none */
+        send_long(fd, WIRE_CALL_MAX + 1, 1, 1);
+        send_long(fd, WIRE_CALL_MAX + 1, 4, 0);
+        wire_send(fd, w.bytes, w.size);
+        assert_int_equal(wire_next_type(fd), 2);
+        close(fd);
+}
+
+static void test_S23_a_long_call_takes_no_memory(void **state) {
+        int fds[8];
+        long before = resident_kib();
+
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                uint8_t header[16] = { 'l', 1, 0, 1, [6] = 3, [8] = 1 };        /* 192 KiB */
+
+                fds[i] = toy_raw_hello(&toy);
+                wire_send(fds[i], header, sizeof(header));
+                for (int n = 0; n < 40; n++)
+                        wire_send(fds[i], (char[4096]) { 0 }, 4096);
+        }
+        (void) toy_status(&toy);
+        assert_grown_less(before, 512);
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                toy_wait_eof(fds[i]);           /* nor does the rest of it come */
+                close(fds[i]);
+        }
+}
+
+static void test_S23_a_long_call_has_its_time_and_no_more(void **state) {
+        int fd = toy_raw_hello(&toy), n = 0;
+        uint8_t header[16] = { 'l', 1, 0, 1, [6] = 3, [8] = 1 };
+
+        wire_send(fd, header, sizeof(header));
+        /* a byte now and then is no new beginning */
+        while (send(fd, "x", 1, MSG_NOSIGNAL) == 1) {
+                assert_true(n++ < 100);
+                (void) poll(&(struct pollfd) { .fd = fd, .events = 0 }, 1, 50);
+        }
+        close(fd);
 }
 
 static void test_idle_connection_stays(void **state) {
@@ -287,6 +353,9 @@ int main(void) {
                         test_S23_long_and_malformed_headers_cost_the_connection, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S23_nothing_is_read_behind_a_malformed_message, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S23_half_sent_messages_cost_the_connection, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_S23_a_call_that_is_too_long_is_refused, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_S23_a_long_call_takes_no_memory, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_S23_a_long_call_has_its_time_and_no_more, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_idle_connection_stays, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_who_has_finished_a_message_stays, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S23_handshake_rubbish, setup, teardown),

@@ -38,6 +38,17 @@ static void test_S23_message_size(void **state) {
                 assert_int_equal(wire_message_size(HEADER(cases[i].header)), cases[i].size);
 }
 
+static void test_the_serial_that_an_answer_bears(void **state) {
+        assert_int_equal(wire_call_serial(HEADER("l\1\0\1\0\0\0\0\1\2\0\0\0\0\0\0")), 0x201);
+        assert_int_equal(wire_call_serial(HEADER("B\1\6\1\0\0\0\0\0\0\2\1\0\0\0\0")), 0x201);
+        assert_int_equal(wire_call_serial(HEADER("l\1\1\1\0\0\0\0\1\2\0\0\0\0\0\0")), 0);      /* wants none */
+        for (char type = 2; type <= 4; type++) {
+                uint8_t header[WIRE_HEADER_SIZE] = { 'l', (uint8_t) type, 0, 1, [8] = 1 };
+
+                assert_int_equal(wire_call_serial(header), 0);
+        }
+}
+
 static void test_descriptors_of_a_message(void **state) {
         static const char one[] = "l\1\0\1\0\0\0\0\1\0\0\0\50\0\0\0"
                                   "\1\1o\0\1\0\0\0/\0\0\0\0\0\0\0"
@@ -165,6 +176,7 @@ static void test_handshake_ends(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_S23_message_size),
+                cmocka_unit_test(test_the_serial_that_an_answer_bears),
                 cmocka_unit_test(test_descriptors_of_a_message),
                 cmocka_unit_test(test_any_bytes_are_safe),
                 cmocka_unit_test(test_handshakes_of_real_clients),
