@@ -23,7 +23,7 @@ static int become_owner(const char *directory, Fault *f) {
         if (geteuid() != 0 || st.st_uid == 0)
                 return 0;
         if (setgroups(0, NULL) < 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 || setresuid(st.st_uid, st.st_uid, st.st_uid) < 0)
-                return -errno;
+                return fault(f, FAULT_UNAVAILABLE, "cannot become uid %u, who owns %s: %s", (unsigned) st.st_uid, directory, strerror(errno));
         return 0;
 }
 

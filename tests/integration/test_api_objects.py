@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from client import MANAGER, SESSION, raises
+from many import make
 from world import IS_ROOT, ROOT
 
 POLICY = {
@@ -18,6 +19,7 @@ POLICY = {
         Resolve=games
         """,
     "closed": "",
+    "many": "[Service]\nUsers=app\nMaxSessions=0\n",
 }
 METHODS = {
     "OpenMap": "s|h", "BeginLogin": "ssa{sv}|o", "Login": "sssa{sv}|sa{sv}", "CreateSession": "ssasa{sv}a{sv}|sa{sv}", "Resolve": "ssa{sv}|a{sv}", "SetAttributes": "ssa{sv}ast|t",
@@ -101,7 +103,7 @@ def test_properties_of_the_manager(world, shared):
     assert shared.get("SessionCount") == before + 1
     assert shared.get("Healthy") is True
     assert shared.get("Version") and str(world.place.state) in shared.get("Store")
-    assert shared.get("Services") == ["closed", "default", "shop"] or not IS_ROOT
+    assert shared.get("Services") == ["closed", "default", "many", "shop"] or not IS_ROOT
 
 
 @pytest.mark.needs_root
@@ -109,6 +111,24 @@ def test_properties_of_the_manager(world, shared):
 def test_R6_services_lists_those_that_the_caller_may_use(world, bus):
     assert world.caller("games", bus=bus).get("Services") == ["default", "shop"]
     assert world.caller("uucp", bus=bus).get("Services") == ["default"]
+
+
+@pytest.mark.needs_root
+def test_introspection_names_a_thousand_sessions_and_serves_all(world, shared):
+    """A million paths are more than a message can carry."""
+    make(world.broker.socket_path, "many", 1200)
+    mine = shared.CreateSession("shop", "games", [], {}, {})[1]["Id"]
+    ids = set(re.findall(r'<node name="([0-9a-f]{32})"', shared.introspect("/org/websess1/session")))
+    assert len(ids) == 1000
+    listed, cursor = shared.ListSessions({"Service": "many"})
+    rest = shared.ListSessions({"Service": "many", "After": cursor})[0]
+    last = rest[-1]["Id"]
+    assert len(listed) == 1000 and len(rest) == 200 and last not in ids
+    assert shared.session(last)["Id"] == last, "has its path all the same"
+    own = re.findall(r'<node name="([0-9a-f]{32})"', world.caller("games").introspect("/org/websess1/session"))
+    assert own == [mine], "his own, and not behind a thousand of others"
+    assert shared.RevokeAll("many") == 1200
+    shared.RevokeSession(mine)
 
 
 def busctl(address, *arguments):

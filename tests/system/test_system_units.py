@@ -38,6 +38,11 @@ def test_uninstall_removes_what_install_put_there(machine):
     files = machine.out("find", "/tmp/image", "-type", "f").splitlines()
     assert "/tmp/image/usr/local/lib/websess/websessd" in files
     assert "ExecStart=/usr/local/lib/websess/websessd" in machine.out("cat", "/tmp/image/usr/lib/systemd/system/websessd.service")
+    text = machine.out("cat", next(file for file in files if file.endswith("/pkgconfig/libwebsess.pc")))
+    folders = {name: path.replace("${prefix}", "/usr/local") for name, path in re.findall(r"^(\w+)=(.*)$", text, re.M)}
+    version = re.search(r"^Version: (\S+)$", text, re.M)[1]
+    assert f"/tmp/image{folders['includedir']}/websess.h" in files and f"/tmp/image{folders['libdir']}/libwebsess.so.{version}" in files
+    assert "Libs: -L${libdir} -lwebsess\n" in text and "Cflags: -I${includedir}" in text
     machine.run("make", "-C", SOURCE, "uninstall", "DESTDIR=/tmp/image", "prefix=/usr/local")
     left = machine.out("find", "/tmp/image", "!", "-type", "d").splitlines()
     assert all("/image/etc/" in file for file in left), left
