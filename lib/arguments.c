@@ -54,11 +54,11 @@ int client_fill_in(sd_bus_message *m, unsigned index, Slice secret) {
         const char *blank = NULL;
         int r;
 
-        for (unsigned i = 0; i <= index; i++) {
+        do {
                 r = sd_bus_message_read_basic(m, 's', &blank);
                 if (r <= 0)
                         return r < 0 ? r : -EBADMSG;
-        }
+        } while (index-- > 0);
         if (strlen(blank) != secret.size)
                 return -EBADMSG;
         /* What reading returns lies in the message itself, which is ours until it is sent. */

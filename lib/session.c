@@ -121,9 +121,12 @@ const char *websess_session_role_at(const websess_session *s, size_t index) {
 }
 
 int websess_session_has_role(const websess_session *s, const char *role) {
-        for (size_t i = 0; s && role && i < s->n_roles; i++)
-                if (strcmp(text(s, s->roles[i]), role) == 0)
+        for (size_t i = 0; role && i < websess_session_role_count(s); i++) {
+                const char *held = websess_session_role_at(s, i);
+
+                if (held && strcmp(held, role) == 0)
                         return 1;
+        }
         return 0;
 }
 

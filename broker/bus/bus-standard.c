@@ -10,6 +10,7 @@
 
 #include "bus-internal.h"
 #include "bus-introspect.h"
+#include "texts.h"
 
 /* ---- Peer ---- */
 
@@ -36,23 +37,15 @@ typedef struct Names {
 } Names;
 
 static void names_done(Names *names) {
-        for (size_t i = 0; i < names->n; i++)
-                free(names->list[i]);
-        free(names->list);
+        texts_free(names->list);
 }
 
 static int names_append(Names *names, const char *name, size_t size) {
-        char **list;
+        int r = texts_append(&names->list, names->n, name, size);
 
-        list = reallocarray(names->list, names->n + 2, sizeof(char *));
-        if (!list)
-                return -ENOMEM;
-        names->list = list;
-        list[names->n] = strndup(name, size);
-        if (!list[names->n])
-                return -ENOMEM;
-        list[++names->n] = NULL;
-        return 0;
+        if (r == 0)
+                names->n++;
+        return r;
 }
 
 /* Append a name unless it is there. */

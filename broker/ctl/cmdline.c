@@ -238,17 +238,18 @@ static int options_read(Ctl *c, uint64_t set, const char *prefix, int argc, char
         for (;;) {
                 int at = optind > 0 ? optind : 1;
                 int value = getopt_long(argc, argv, t.letters, t.options, NULL);
+                const OptionSpec *s = spec_of(set, value);
                 int r;
 
                 if (value == -1)
                         return 0;
-                if (value == '?' || value == ':') {
-                        /* With long options getopt has moved on to the next word, within a word of letters not yet. */
+                if (!s) {
+                        /* '?' or ':'. With long options getopt has moved on to the next word, within a word of letters not yet. */
                         const char *word = argv[optind > at ? optind - 1 : at];
 
                         return option_refuse(value, word ? word : "", c->verb, set, f);
                 }
-                r = option_apply(&c->o, spec_of(set, value), optarg, f);
+                r = option_apply(&c->o, s, optarg, f);
                 if (r != 0)
                         return r;
         }

@@ -110,7 +110,7 @@ int throttle_keys(const ThrottleAttempt *a, ThrottleKey out[static _THROTTLE_KIN
                 r = throttle_user_digest(a->user, all.who);
         if (r == 0)
                 r = caller_digest(a->caller, caller);
-        if (r < 0)
+        if (r != 0)
                 return r;
         r = throttle_host_digest(a->remote_host, all.where);
         if (r < 0)

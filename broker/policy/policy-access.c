@@ -88,25 +88,26 @@ static void rule_done(AccessRule *r) {
         free(r->text);
 }
 
-static int append_rule(AccessList *list, Slice word, Fault *f) {
+/* Takes over what the rule owns, unless memory is short. */
+static int append(AccessList *list, AccessRule *rule) {
         AccessRule *rules = reallocarray(list->rules, list->n_rules + 1, sizeof(*rules));
-        AccessRule *rule;
-        int k;
 
         if (!rules)
                 return -ENOMEM;
         list->rules = rules;
-        rule = &rules[list->n_rules];
-        *rule = (AccessRule) { .text = strndup(word.data, word.size) };
-        if (!rule->text)
-                return -ENOMEM;
-        k = parse_rule(rule->text, rule, f);
-        if (k != 0) {
-                rule_done(rule);
-                return k;
-        }
-        list->n_rules++;
+        rules[list->n_rules++] = *rule;
+        *rule = (AccessRule) {};
         return 0;
+}
+
+static int append_word(AccessList *list, Slice word, Fault *f) {
+        _cleanup_(rule_done) AccessRule rule = { .text = strndup(word.data, word.size) };
+        int k;
+
+        if (!rule.text)
+                return -ENOMEM;
+        k = parse_rule(rule.text, &rule, f);
+        return k != 0 ? k : append(list, &rule);
 }
 
 int parse_access(const Key *key, const ConfigItem *item, void *field, Fault *f) {
@@ -115,7 +116,7 @@ int parse_access(const Key *key, const ConfigItem *item, void *field, Fault *f) 
         int k;
 
         while (next_word(&cursor, &word)) {
-                k = append_rule(field, word, f);
+                k = append_word(field, word, f);
                 if (k != 0)
                         return k;
         }
@@ -129,4 +130,22 @@ void access_list_reset(void *field) {
                 rule_done(&list->rules[i]);
         free(list->rules);
         *list = (AccessList) {};
+}
+
+static int append_copy(AccessList *list, const AccessRule *from) {
+        _cleanup_(rule_done) AccessRule rule = *from;
+
+        rule.text = strdup(from->text);
+        if (rule.type == ACCESS_UNIT)
+                rule.unit = strdup(from->unit);
+        if (!rule.text || (rule.type == ACCESS_UNIT && !rule.unit))
+                return -ENOMEM;
+        return append(list, &rule);
+}
+
+int access_list_copy(AccessList *to, const AccessList *from) {
+        for (size_t i = 0; i < from->n_rules; i++)
+                if (append_copy(to, &from->rules[i]) < 0)
+                        return -ENOMEM;
+        return 0;
 }

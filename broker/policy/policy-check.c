@@ -155,23 +155,6 @@ static void lower(uint64_t *value, uint64_t limit) {
                 *value = limit;
 }
 
-static int copy_access(AccessList *to, const AccessList *from) {
-        to->rules = calloc(from->n_rules + 1, sizeof(*to->rules));
-        if (!to->rules)
-                return -ENOMEM;
-        for (size_t i = 0; i < from->n_rules; i++) {
-                AccessRule *rule = &to->rules[to->n_rules++];
-
-                *rule = from->rules[i];
-                rule->text = strdup(from->rules[i].text);
-                if (rule->type == ACCESS_UNIT)
-                        rule->unit = strdup(from->rules[i].unit);
-                if (!rule->text || (rule->type == ACCESS_UNIT && !rule->unit))
-                        return -ENOMEM;
-        }
-        return 0;
-}
-
 int service_complete(Service *s) {
         if (s->methods.n == 0) {
                 s->methods.names[0] = strdup("pwd");
@@ -186,6 +169,6 @@ int service_complete(Service *s) {
         if (s->anonymous)
                 lower(&s->touch_usec, s->anonymous_idle_usec / 4);
         if (s->access[RIGHT_MAP].n_rules == 0)
-                return copy_access(&s->access[RIGHT_MAP], &s->access[RIGHT_RESOLVE]);
+                return access_list_copy(&s->access[RIGHT_MAP], &s->access[RIGHT_RESOLVE]);
         return 0;
 }

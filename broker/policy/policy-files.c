@@ -11,9 +11,9 @@
 
 #include "cleanup.h"
 #include "config.h"
+#include "texts.h"
 
 DEFINE_CLEANUP(DIR *, closedir)
-DEFINE_CLEANUP(char **, files_list_free)
 
 /* What the file system refuses is a fault of the administrator's files; what this process lacks is ours. */
 static int refuse_errno(Fault *f, const char *path, int error) {
@@ -32,13 +32,6 @@ static int check_mode(const char *path, int fd, bool folder, struct stat *ret, F
         return 0;
 }
 
-char **files_list_free(char **list) {
-        for (char **s = list; s && *s; s++)
-                free(*s);
-        free(list);
-        return NULL;
-}
-
 static bool is_policy_name(const char *name) {
         size_t size = strlen(name);
 
@@ -46,30 +39,23 @@ static bool is_policy_name(const char *name) {
 }
 
 static int read_names(DIR *d, char ***ret) {
-        _cleanup_(files_list_freep) char **list = calloc(1, sizeof(*list));
+        _cleanup_(texts_freep) char **list = calloc(1, sizeof(*list));
         struct dirent *e;
-        size_t n = 0;
+        int n = 0;
 
         if (!list)
                 return -ENOMEM;
         while (errno = 0, (e = readdir(d))) {
-                char **longer;
-
                 if (!is_policy_name(e->d_name))
                         continue;
-                longer = reallocarray(list, n + 2, sizeof(*longer));
-                if (!longer)
+                if (texts_append(&list, (size_t) n, e->d_name, strlen(e->d_name)) < 0)
                         return -ENOMEM;
-                list = longer;
-                list[n + 1] = NULL;
-                list[n] = strdup(e->d_name);
-                if (!list[n++])
-                        return -ENOMEM;
+                n++;
         }
         if (errno != 0)
                 return -errno;
         *ret = TAKE_PTR(list);
-        return (int) n;
+        return n;
 }
 
 static int compare_text(const void *a, const void *b) {

@@ -12,10 +12,9 @@
 
 #define POLICY_FILE_MAX (1024u * 1024u)
 
-/* The names in a folder that end in ".conf" and do not begin with a dot, sorted byte by byte; a NULL-terminated
- * array. */
+/* The names in a folder that end in ".conf" and do not begin with a dot, sorted byte by byte; a list that
+ * ends with NULL. */
 int files_list(const char *folder, char ***ret, Fault *f);
-char **files_list_free(char **list);
 
 /* *ret (NUL-terminated) and *ret_size. Without `required` a file that is not there reads as an empty one. */
 int files_read(const char *path, bool required, char **ret, size_t *ret_size, Fault *f);

@@ -65,6 +65,7 @@ typedef struct KeyCheck {
 
 KeyParse parse_access;          /* AccessList (policy-access.c) */
 KeyReset access_list_reset;
+int access_list_copy(AccessList *to, const AccessList *from);
 KeyParse parse_methods;         /* Methods (policy-methods.c) */
 KeyParse parse_languages;       /* the same */
 KeyReset methods_reset;

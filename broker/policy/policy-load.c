@@ -10,9 +10,9 @@
 #include "cleanup.h"
 #include "policy-check.h"
 #include "policy-files.h"
+#include "texts.h"
 #include "validate.h"
 
-DEFINE_CLEANUP(char **, files_list_free)
 DEFINE_CLEANUP(Service *, service_free)
 DEFINE_CLEANUP(Policy *, policy_unref)
 
@@ -40,7 +40,7 @@ static int load_file(Loading *l, const char *path, bool required, Fault *f) {
 
 /* MAIN, then MAIN.d/ *.conf in the order of their names. */
 static int load_files(Loading *l, const char *main_path, bool required, Fault *f) {
-        _cleanup_(files_list_freep) char **names = NULL;
+        _cleanup_(texts_freep) char **names = NULL;
         _cleanup_free_ char *folder = NULL;
         int k;
 
@@ -115,7 +115,7 @@ static int compare_services(const void *a, const void *b) {
 }
 
 static int load_services(Policy *p, const char *directory, Fault *f) {
-        _cleanup_(files_list_freep) char **files = NULL;
+        _cleanup_(texts_freep) char **files = NULL;
         _cleanup_free_ char *folder = NULL;
         bool has_default = false;
         size_t n = 0;

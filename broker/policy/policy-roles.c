@@ -8,15 +8,8 @@
 
 #include "cleanup.h"
 #include "policy-nss.h"
+#include "texts.h"
 #include "validate.h"
-
-static size_t list_size(char *const *list) {
-        size_t n = 0;
-
-        for (; list && list[n]; n++)
-                ;
-        return n;
-}
 
 static bool list_has(char *const *list, const char *text) {
         for (; list && *list; list++)
@@ -26,60 +19,53 @@ static bool list_has(char *const *list, const char *text) {
 }
 
 static int list_append(char ***list, Slice text) {
-        size_t n = list_size(*list);
-        char **longer = reallocarray(*list, n + 2, sizeof(*longer));
-
-        if (!longer)
-                return -ENOMEM;
-        *list = longer;
-        longer[n + 1] = NULL;
-        longer[n] = strndup(text.data, text.size);
-        return longer[n] ? 0 : -ENOMEM;
-}
-
-static void list_free(char ***list) {
-        for (char **s = *list; s && *s; s++)
-                free(*s);
-        free(*list);
-        *list = NULL;
+        return texts_append(list, texts_count(*list), text.data, text.size);
 }
 
 static void role_forget(RoleRule *r) {
-        list_free(&r->users);
-        list_free(&r->groups);
+        r->users = texts_free(r->users);
+        r->groups = texts_free(r->groups);
         r->everyone = false;
+}
+
+static void role_done(RoleRule *r) {
+        role_forget(r);
+        free(r->role);
+        free(r->origin);
 }
 
 void roles_reset(void *field) {
         Service *s = field;
 
-        for (size_t i = 0; i < s->n_roles; i++) {
-                role_forget(&s->roles[i]);
-                free(s->roles[i].role);
-                free(s->roles[i].origin);
-        }
+        for (size_t i = 0; i < s->n_roles; i++)
+                role_done(&s->roles[i]);
         free(s->roles);
         s->roles = NULL;
         s->n_roles = 0;
 }
 
-static int role_new(Service *s, const ConfigItem *item, RoleRule **ret, Fault *f) {
-        RoleRule *roles, *r;
+/* Takes over what the rule owns, unless memory is short. */
+static int append(Service *s, RoleRule *rule) {
+        RoleRule *roles = reallocarray(s->roles, s->n_roles + 1, sizeof(*roles));
+
+        if (!roles)
+                return -ENOMEM;
+        s->roles = roles;
+        roles[s->n_roles++] = *rule;
+        *rule = (RoleRule) {};
+        return 0;
+}
+
+/* The last of the service's roles is the new one. */
+static int role_new(Service *s, const ConfigItem *item, Fault *f) {
+        _cleanup_(role_done) RoleRule rule = {};
         int k;
 
         k = validate_role(slice_of(item->key), f);
         if (k != 0)
                 return k;
-        roles = reallocarray(s->roles, s->n_roles + 1, sizeof(*roles));
-        if (!roles)
-                return -ENOMEM;
-        s->roles = roles;
-        r = &roles[s->n_roles++];       /* from here on roles_reset() frees it, complete or not */
-        *r = (RoleRule) { .role = strdup(item->key) };
-        if (!r->role)
-                return -ENOMEM;
-        *ret = r;
-        return 0;
+        rule.role = strdup(item->key);
+        return rule.role ? append(s, &rule) : -ENOMEM;
 }
 
 static RoleRule *role_find(const Service *s, Slice role) {
@@ -99,7 +85,7 @@ static int add_group(RoleRule *r, const ConfigItem *item, Slice name, Fault *f) 
         r->origin = origin;
         if (list_append(&r->groups, name) < 0)
                 return -ENOMEM;
-        return nss_group(r->groups[list_size(r->groups) - 1], &gid, f);
+        return nss_group(r->groups[texts_count(r->groups) - 1], &gid, f);
 }
 
 static int add_holder(RoleRule *r, const ConfigItem *item, Slice word, Fault *f) {
@@ -123,9 +109,10 @@ int parse_role(const Key *key, const ConfigItem *item, void *field, Fault *f) {
         int k;
 
         if (!r) {
-                k = role_new(s, item, &r, f);
+                k = role_new(s, item, f);
                 if (k != 0)
                         return k;
+                r = &s->roles[s->n_roles - 1];
         }
         if (!*item->value)
                 role_forget(r);
