@@ -165,8 +165,7 @@ static int groups_of_socket(int fd, gid_t primary, Caller *c) {
 
 int creds_of_socket(int fd, Caller *ret) {
         struct ucred ucred;
-        socklen_t size = sizeof(ucred), pidfd_size = sizeof(int);
-        _cleanup_close_ int pidfd = -EBADF;
+        socklen_t size = sizeof(ucred);
         Caller c = CALLER_NONE;
         int r;
 
@@ -177,9 +176,17 @@ int creds_of_socket(int fd, Caller *ret) {
                 return r;
         c.uid = ucred.uid;
         c.pid = ucred.pid;
-        /* Any failure here means that the unit is not known, which matches no rule: nothing to report */
-        if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &pidfd_size) == 0)
-                (void) creds_unit_of_pidfd(pidfd, &c.unit);
         *ret = c;
         return 0;
+}
+
+char *creds_unit_of_socket(int fd) {
+        _cleanup_close_ int pidfd = -EBADF;
+        socklen_t size = sizeof(pidfd);
+        char *unit = NULL;
+
+        /* Any failure here means that the unit is not known, which matches no rule: nothing to report */
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0)
+                (void) creds_unit_of_pidfd(pidfd, &unit);
+        return unit;
 }

@@ -4,8 +4,11 @@
 
 #include "access.h"
 
-/* Of a connected unix socket: uid, groups, and the unit where the kernel lets it be known beyond doubt. */
+/* Of a connected unix socket: uid and groups. Quick. */
 int creds_of_socket(int fd, Caller *ret);
+
+/* Of the same: the unit of the process that connected, where the kernel lets it be known beyond doubt; else NULL. Reads files of /proc. */
+char *creds_unit_of_socket(int fd);
 
 /* The unit of the process behind a pidfd; NULL in *ret when it is not known beyond doubt. 0 or a negative errno. */
 int creds_unit_of_pidfd(int pidfd, char **ret);

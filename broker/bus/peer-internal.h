@@ -29,6 +29,7 @@ struct Peer {
         Feed fd_feed;                   /* reads a message that carries descriptors; there while it does */
 
         Sasl sasl;
+        bool known;                     /* its unit has been looked up */
         bool greeted;                   /* the NUL byte before the handshake has come */
         size_t handshake_size;
 
@@ -55,15 +56,19 @@ void peer_doom(Peer *p);
 static inline bool peer_is_up(const Peer *p) {
         return p->feed.bus != NULL;
 }
+/* Has the handshake been finished, and is the rest still to be done? */
+static inline bool peer_begins(const Peer *p) {
+        return p->sasl.state == SASL_DONE && !peer_is_up(p);
+}
 bool peer_may_read(const Peer *p);
 /* Answer a whole message without sd-bus, if it is of the kind that can be. */
 bool peer_answer_quickly(Peer *p, const uint8_t *message, size_t size);
 void peer_refuse_long(Peer *p, uint32_t serial);
-int peer_begin(Peer *p);                /* the handshake is done */
 int peer_feed(Peer *p, const uint8_t *message, size_t size, unsigned n_fds);    /* uses up the first n_fds of fds[] */
 
 /* peer-read.c: read what has come, once, and handle a message or a line of the handshake; or the next one of what was left. What goes wrong
  * dooms the peer. */
 void peer_read(Peer *p);
 void peer_handle_backlog(Peer *p);
+void peer_fail(Peer *p, int error);     /* the end of the connection; says why */
 void peer_forget_input(Peer *p);

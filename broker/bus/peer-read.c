@@ -77,9 +77,8 @@ static ssize_t step_handshake(Peer *p, const uint8_t *data, size_t size, size_t 
         r = sasl_line(&p->sasl, (const char *) data, n - 2, sd_id128_to_string(p->bus->guid, guid), answer);
         if (r < 0)
                 return r;
-        if (p->sasl.state == SASL_DONE)
-                r = peer_begin(p);
-        else if (send(p->fd, answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t) strlen(answer))
+        /* What follows the last line waits for another turn: there is an sd_bus to be made first */
+        if (p->sasl.state != SASL_DONE && send(p->fd, answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t) strlen(answer))
                 r = -ECONNRESET;
         return r < 0 ? r : (ssize_t) n;
 }
@@ -124,7 +123,7 @@ static ssize_t step_message(Peer *p, const uint8_t *data, size_t size, size_t *w
         return r < 0 ? r : total;
 }
 
-static void handle_failed(Peer *p, int error) {
+void peer_fail(Peer *p, int error) {
         if (error != -ECONNRESET && error != -ENOTCONN && error != -EPIPE)
                 bus_complain(p->bus, error == -EDQUOT ? LOG_EVENT_QUOTA : LOG_EVENT_HOSTILE_PEER, &p->client->caller,
                              "connection %s closed: %s", p->client->name,
@@ -143,7 +142,7 @@ static size_t handle_one(Peer *p, const uint8_t *data, size_t size, ssize_t *n, 
                 *n = step_message(p, data, size, want);
                 return *n > 0 ? (size_t) *n : 0;
         }
-        while (done < size && !peer_is_up(p)) {
+        while (done < size && p->sasl.state != SASL_DONE) {
                 *n = step_handshake(p, data + done, size - done, want);
                 if (*n <= 0)
                         break;
@@ -174,7 +173,7 @@ static void handle(Peer *p, const uint8_t *data, size_t size) {
         if (done == size || p->doomed || r < 0)
                 in_drop(p);
         if (r < 0)
-                handle_failed(p, r);
+                peer_fail(p, r);
 }
 
 /* Take over descriptors that came with the bytes. Too many, or cut off by the kernel, is -EPROTO; none leaks. */
@@ -224,7 +223,7 @@ void peer_read(Peer *p) {
         }
         r = m.msg_controllen > 0 || (m.msg_flags & MSG_CTRUNC) ? take_fds(p, &m) : 0;
         if (r < 0)
-                handle_failed(p, r);
+                peer_fail(p, r);
         else if (p->in) {
                 p->in_size += (size_t) n;
                 handle(p, p->in + p->in_at, p->in_size);

@@ -49,7 +49,7 @@ static void peer_settle(Peer *p) {
 
         if (p->doomed)
                 return;
-        if (reads && p->backlog)
+        if (reads && (p->backlog || peer_begins(p)))
                 r = bus_turn_wait(p->bus, &p->turn);
         if (reads && !p->backlog && !p->turn.waiting)
                 events |= EPOLLIN;
@@ -150,22 +150,6 @@ sd_bus *peer_connection(const Peer *p) {
         return p->doomed ? NULL : p->feed.bus;
 }
 
-static void peer_go(Turn *t) {
-        Peer *p = (Peer *) (void *) ((char *) t - offsetof(Peer, turn));
-
-        if (p->doomed) {
-                peer_free(p);
-                return;
-        }
-        if (!peer_may_read(p))
-                return;
-        if (p->backlog)
-                peer_handle_backlog(p);
-        else
-                peer_read(p);
-        peer_settle(p);
-}
-
 static void peer_ready(BusWatch *w, uint32_t events) {
         Peer *p = (Peer *) (void *) ((char *) w - offsetof(Peer, watch));
         bool hung_up = events & (EPOLLHUP | EPOLLERR);
@@ -250,7 +234,23 @@ static int peer_message(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         return 1;
 }
 
-int peer_begin(Peer *p) {
+int peer_feed(Peer *p, const uint8_t *message, size_t size, unsigned n_fds) {
+        int r;
+
+        if (n_fds == 0)
+                return feed_message(&p->feed, message, size, NULL, 0);
+        r = feed_open(&p->fd_feed, p->fd, true, true, p->bus->guid, BUS_PRIVATE_NAME, peer_message, p);
+        if (r < 0)
+                return r;               /* the connection ends, and the descriptors with it */
+        r = feed_message(&p->fd_feed, message, size, p->fds, n_fds);
+        /* Rare enough to be made anew each time; kept, it would double the descriptors that each peer costs */
+        feed_close(&p->fd_feed);
+        p->n_fds -= n_fds;
+        memmove(p->fds, p->fds + n_fds, p->n_fds * sizeof(int));
+        return r;
+}
+
+static int peer_begin(Peer *p) {
         int r;
 
         r = feed_open(&p->feed, p->fd, p->sasl.fds, false, p->bus->guid, BUS_PRIVATE_NAME, peer_message, p);
@@ -267,20 +267,34 @@ int peer_begin(Peer *p) {
         return peer_set_patience(p, false);
 }
 
-int peer_feed(Peer *p, const uint8_t *message, size_t size, unsigned n_fds) {
-        int r;
+/* Three pieces of work that take about as long as ten calls, one a turn: who it is and its handshake, an sd_bus for it, what it says. */
+static void peer_work(Peer *p) {
+        if (!p->known) {
+                p->client->caller.unit = creds_unit_of_socket(p->fd);
+                p->known = true;
+        }
+        if (peer_begins(p)) {
+                int r = peer_begin(p);
 
-        if (n_fds == 0)
-                return feed_message(&p->feed, message, size, NULL, 0);
-        r = feed_open(&p->fd_feed, p->fd, true, true, p->bus->guid, BUS_PRIVATE_NAME, peer_message, p);
-        if (r < 0)
-                return r;               /* the connection ends, and the descriptors with it */
-        r = feed_message(&p->fd_feed, message, size, p->fds, n_fds);
-        /* Rare enough to be made anew each time; kept, it would double the descriptors that each peer costs */
-        feed_close(&p->fd_feed);
-        p->n_fds -= n_fds;
-        memmove(p->fds, p->fds + n_fds, p->n_fds * sizeof(int));
-        return r;
+                if (r < 0)
+                        peer_fail(p, r);
+        } else if (p->backlog)
+                peer_handle_backlog(p);
+        else
+                peer_read(p);
+}
+
+static void peer_go(Turn *t) {
+        Peer *p = (Peer *) (void *) ((char *) t - offsetof(Peer, turn));
+
+        if (p->doomed) {
+                peer_free(p);
+                return;
+        }
+        if (!peer_may_read(p))
+                return;
+        peer_work(p);
+        peer_settle(p);
 }
 
 static int peer_watch(Peer *p) {

@@ -13,6 +13,10 @@
 #include "cleanup.h"
 #include "creds.h"
 
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77         /* Linux 6.5 */
+#endif
+
 static void test_S26_unit_of_a_cgroup(void **state) {
         static const struct {
                 const char *path, *unit;
@@ -58,12 +62,32 @@ static void test_credentials_of_a_socket(void **state) {
 
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
         assert_int_equal(creds_of_socket(pair[0], &c), 0);
+        assert_null(c.unit);            /* that has to be asked for */
         assert_int_equal(c.uid, getuid());
         assert_int_equal(c.pid, getpid());
         for (size_t i = 0; i < c.n_gids; i++)
                 primary = primary || c.gids[i] == getgid();
         assert_true(primary);
         caller_done(&c);
+        close(pair[0]);
+        close(pair[1]);
+}
+
+static void test_S26_the_unit_of_a_socket_is_its_process_s(void **state) {
+        _cleanup_free_ char *by_socket = NULL, *by_pidfd = NULL;
+        int pair[2], peer = -1, pidfd = (int) syscall(SYS_pidfd_open, getpid(), 0);
+        socklen_t size = sizeof(peer);
+
+        assert_true(pidfd >= 0);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+        assert_int_equal(creds_unit_of_pidfd(pidfd, &by_pidfd), 0);
+        by_socket = creds_unit_of_socket(pair[0]);
+        if (getsockopt(pair[0], SOL_SOCKET, SO_PEERPIDFD, &peer, &size) < 0)
+                assert_null(by_socket); /* the kernel does not tell */
+        else
+                assert_string_equal(by_socket ?: "none", by_pidfd ?: "none");
+        close(peer);
+        close(pidfd);
         close(pair[0]);
         close(pair[1]);
 }
@@ -91,6 +115,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_S26_unit_of_a_cgroup),
                 cmocka_unit_test(test_credentials_of_a_socket),
+                cmocka_unit_test(test_S26_the_unit_of_a_socket_is_its_process_s),
                 cmocka_unit_test(test_S26_a_dead_process_has_no_unit),
         };
 
