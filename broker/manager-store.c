@@ -13,7 +13,7 @@
 #include "span.h"
 
 #define MARK_EVERY_USEC (60 * USEC_PER_SEC)     /* how much life a power cut may give or take when the wall clock steps */
-#define COLLECT_MAX 2u                          /* changes to be made visible and answered in one go: callers have turns in between */
+#define COLLECT_MAX 4u                          /* changes to be made visible and answered in one go: callers have turns in between */
 
 /* ---- what the store hands back ---- */
 
