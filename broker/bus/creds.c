@@ -7,7 +7,6 @@
  * proves that the number meant it all the while. A bare PID proves nothing, it may have been given to somebody else.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 
 #include "cleanup.h"
 #include "creds.h"
+#include "small-file.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77         /* Linux 6.5 */
@@ -52,23 +52,11 @@ int creds_unit_of_cgroup(const char *path, char **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
-static int read_small_file(const char *path, char *out, size_t size) {
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        size_t n = 0;
+/* Nothing is believed of a file that was cut short. */
+static int read_whole(const char *path, char *out, size_t size) {
+        ssize_t n = small_file_read(path, out, size);
 
-        if (fd < 0)
-                return -errno;
-        for (;;) {
-                ssize_t r = read(fd, out + n, size - 1 - n);
-
-                if (r < 0)
-                        return -errno;
-                n += (size_t) r;
-                if (r == 0 || n == size - 1)
-                        break;
-        }
-        out[n] = '\0';
-        return n == size - 1 ? -E2BIG : 0;
+        return n < 0 ? (int) n : (size_t) n == size - 1 ? -E2BIG : 0;
 }
 
 /* Find the line that begins with key (behind skip fields that end in ':') and copy what follows it. */
@@ -95,7 +83,7 @@ static int pid_of_pidfd(int pidfd, pid_t *ret) {
         int r;
 
         snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-        r = read_small_file(path, text, sizeof(text));
+        r = read_whole(path, text, sizeof(text));
         if (r < 0)
                 return r;
         *ret = line_value(text, 0, "Pid:", value, sizeof(value)) ? (pid_t) strtol(value, NULL, 10) : -1;
@@ -108,7 +96,7 @@ static int unit_of_pid(pid_t pid, char **ret) {
         int r;
 
         snprintf(path, sizeof(path), "/proc/%d/cgroup", (int) pid);
-        r = read_small_file(path, text, sizeof(text));
+        r = read_whole(path, text, sizeof(text));
         if (r < 0)
                 return r;
         if (line_value(text, 0, "0::", cgroup, sizeof(cgroup)) && strcmp(cgroup, "/") != 0)

@@ -8,6 +8,7 @@
 
 #include "doctor.h"
 #include "judge.h"
+#include "small-file.h"
 #include "span.h"
 #include "websess-names.h"
 
@@ -97,7 +98,7 @@ static void find_policy(char *out, size_t size) {
                 char text[8192];
 
                 snprintf(out, size, "%s/" WEBSESS_BUS_NAME ".conf", policy_folders[i]);
-                if (read_text(out, text, sizeof(text)) > 0 && strstr(text, "own=\"" WEBSESS_BUS_NAME "\""))
+                if (small_file_read(out, text, sizeof(text)) > 0 && strstr(text, "own=\"" WEBSESS_BUS_NAME "\""))
                         return;
         }
         out[0] = '\0';

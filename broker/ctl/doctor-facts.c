@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the checks have in common: the broker's facts by name, small files. Reads files. */
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
-
+/* What the checks have in common: the broker's facts by name. Owns nothing. */
 #include "doctor.h"
 
 const char *fact_text(const websess_values *v, const char *key, const char *fallback) {
@@ -39,25 +35,4 @@ bool fact_missing(const Patient *p, const websess_values *v, Findings *f, const 
         } else
                 finding(f, HEALTH_SKIPPED, "%s: %s", what, *p->reason ? p->reason : "the broker cannot be reached");
         return true;
-}
-
-ssize_t read_text(const char *path, char *out, size_t size) {
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        size_t n = 0;
-
-        if (fd < 0)
-                return -errno;
-        for (;;) {
-                ssize_t r = read(fd, out + n, size - 1 - n);
-
-                if (r < 0 && errno == EINTR)
-                        continue;
-                if (r < 0)
-                        return -errno;
-                n += (size_t) r;
-                if (r == 0 || n == size - 1)
-                        break;
-        }
-        out[n] = '\0';
-        return (ssize_t) n;
 }

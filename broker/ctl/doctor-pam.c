@@ -7,6 +7,7 @@
 
 #include "doctor.h"
 #include "judge.h"
+#include "small-file.h"
 
 #define LINES_MAX 128u
 #define DEPTH_MAX 8u
@@ -35,7 +36,7 @@ static bool is_installed(const char *module) {
         if (module[0] == '/') {
                 char byte[2];
 
-                return read_text(module, byte, sizeof(byte)) > 0;
+                return small_file_read(module, byte, sizeof(byte)) > 0;
         }
         for (size_t i = 0; i < ELEMENTSOF(module_folders); i++) {
                 char pattern[256];
@@ -137,7 +138,7 @@ static void read_file(Stack *s, const char *name, unsigned depth) {
         }
         for (size_t i = 0; r == -ENOENT && i < ELEMENTSOF(folders); i++) {
                 snprintf(path, sizeof(path), "%s/%.200s", folders[i], name);
-                r = read_text(path, text, sizeof(text));
+                r = small_file_read(path, text, sizeof(text));
         }
         if (depth == 0)
                 snprintf(s->path, sizeof(s->path), "%s", path);

@@ -9,6 +9,7 @@
 
 #include "doctor.h"
 #include "judge.h"
+#include "small-file.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77         /* Linux 6.5 */
@@ -52,10 +53,10 @@ static bool read_process(const Patient *p, ProcessFacts *ret, Findings *f) {
                 return false;
         }
         snprintf(path, sizeof(path), "/proc/%d/limits", (int) p->pid);
-        r = read_text(path, limits, sizeof(limits));
+        r = small_file_read(path, limits, sizeof(limits));
         snprintf(path, sizeof(path), "/proc/%d/status", (int) p->pid);
         if (r >= 0)
-                r = read_text(path, status, sizeof(status));
+                r = small_file_read(path, status, sizeof(status));
         if (r < 0) {
                 finding(f, HEALTH_SKIPPED, "the broker's process: %s: %s", path, strerror((int) -r));
                 return false;
@@ -85,7 +86,7 @@ static bool swap_is_safe(const char *device) {
         if (strncmp(name, "/zram", 5) == 0)
                 return true;
         snprintf(path, sizeof(path), "/sys/block%s/dm/uuid", name);
-        return read_text(path, uuid, sizeof(uuid)) > 0 && strncmp(uuid, "CRYPT-", 6) == 0;
+        return small_file_read(path, uuid, sizeof(uuid)) > 0 && strncmp(uuid, "CRYPT-", 6) == 0;
 }
 
 void check_secrets(const Patient *p, Findings *f) {
@@ -94,7 +95,7 @@ void check_secrets(const Patient *p, Findings *f) {
 
         if (read_process(p, &facts, f))
                 judge_cores(&facts, f);
-        (void) read_text("/proc/swaps", swaps, sizeof(swaps));
+        (void) small_file_read("/proc/swaps", swaps, sizeof(swaps));
         judge_swap(swaps_open(swaps, swap_is_safe, names, sizeof(names)), names, facts.swapped_kb, f);
 }
 
@@ -105,7 +106,7 @@ static const char *read_label(const Patient *p, const char *attribute, char *out
         ssize_t n;
 
         snprintf(path, sizeof(path), "/proc/%d/attr/%s", (int) p->pid, attribute);
-        n = p->pid > 0 ? read_text(path, out, size) : -ESRCH;
+        n = p->pid > 0 ? small_file_read(path, out, size) : -ESRCH;
         if (n <= 0)
                 return NULL;
         out[strcspn(out, "\n")] = '\0';
@@ -115,7 +116,7 @@ static const char *read_label(const Patient *p, const char *attribute, char *out
 static bool begins_with(const char *path, char what) {
         char text[16];
 
-        return read_text(path, text, sizeof(text)) > 0 && text[0] == what;
+        return small_file_read(path, text, sizeof(text)) > 0 && text[0] == what;
 }
 
 /* An older kernel has one place for the labels of all. */

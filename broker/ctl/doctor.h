@@ -47,8 +47,5 @@ size_t fact_lines(const websess_values *v, const char *key, const char *const **
 /* A finding that it could not be looked at, with the reason. True where v is not there. */
 bool fact_missing(const Patient *p, const websess_values *v, Findings *f, const char *what);
 
-/* A small file into out, with a NUL. Its size, or a negative errno. */
-ssize_t read_text(const char *path, char *out, size_t size);
-
 /* Can the kernel name a peer's process beyond doubt (SO_PEERPIDFD)? */
 bool kernel_has_peer_pidfd(void);
