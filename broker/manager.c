@@ -18,6 +18,7 @@
 #include "manager-maps.h"
 #include "manager-metrics.h"
 #include "manager-store.h"
+#include "notify.h"
 #include "sockets.h"
 #include "span.h"
 
@@ -32,9 +33,9 @@ Now manager_now(const Manager *m) {
 }
 
 void manager_update_status(Manager *m) {
-        (void) sd_notifyf(false, "STATUS=%llu sessions, %zu services%s%s", (unsigned long long) (m->table ? m->table->n_visible : 0),
-                          m->policy->n_services, m->store_failed ? "; the store cannot write" : "",
-                          m->policy_refused ? "; the policy on disk is refused, the one before is in force" : "");
+        notify_send("STATUS=%llu sessions, %zu services%s%s", (unsigned long long) (m->table ? m->table->n_visible : 0),
+                    m->policy->n_services, m->store_failed ? "; the store cannot write" : "",
+                    m->policy_refused ? "; the policy on disk is refused, the one before is in force" : "");
 }
 
 /* ---- policy ---- */
@@ -67,7 +68,7 @@ int manager_reload(Manager *m, Fault *f) {
 
         /* By the clock that systemd compares it with, which stands still while the machine is suspended. */
         (void) sd_event_now(m->event, CLOCK_MONOTONIC, &usec);
-        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) usec);
+        notify_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) usec);
         r = policy_load(&p, m->configuration_directory, f);
         m->policy_refused = r != 0;
         if (r == 0) {
@@ -87,7 +88,7 @@ int manager_reload(Manager *m, Fault *f) {
         else
                 log_error(r, "Cannot read the policy in %s", m->configuration_directory);
 
-        (void) sd_notify(false, "READY=1");
+        notify_send("READY=1");
         manager_update_status(m);
         return r;
 }
@@ -129,7 +130,7 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, v
         if (m->stopping)
                 return finish(m);
         m->stopping = true;
-        (void) sd_notify(false, "STOPPING=1\nSTATUS=Finishing what was asked");
+        notify_send("STOPPING=1\nSTATUS=Finishing what was asked");
         bus_stop_reading(m->bus);
         if (is_idle(m))
                 return finish(m);

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The broker's own life: restarts, SIGTERM under load, reload, backup, databases it must not believe, a full disk."""
 import concurrent.futures
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import struct
 import subprocess
@@ -248,6 +250,15 @@ def stopped_with(place, bus):
     (place.run / "websess.sock").unlink()
     (place.path / "notify").unlink()
     (place.path / "broker.log").unlink()
+
+
+def test_L09_a_service_manager_that_reads_nothing_keeps_nobody_waiting(place, bus):
+    with contextlib.closing(Broker(place, bus).start()) as broker, Wire(broker.address) as wire:
+        with contextlib.suppress(BlockingIOError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as full:
+            while True:
+                full.sendto(b"X=1", str(place.path / "notify"))
+        wire.call("Reload")
+        assert wire.call(*CREATE, "default", "x", [], {}, {})
 
 
 @pytest.mark.parametrize("keep", [100, 4096, 8192, 12288])

@@ -47,6 +47,7 @@ def test_L09_memory_and_descriptors_stay_flat_and_the_file_small(world, tmp_path
     while time.monotonic() < end - 0.5:
         time.sleep(max(0.25, SECONDS / 200))
         samples.append(look(world))
+        world.broker.drain()            # the service manager reads what it is told
     calls = sum(int(client.stdout.read()) for client in clients)
     assert [client.wait(30) for client in clients] == [0] * PROCESSES
     with world.wire() as wire:
