@@ -307,7 +307,7 @@ check-sanitized: deps-test
 		UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 tests/run integration $(ARGS)
 # The broker and its store's thread under theirs, by tests that load no library of ours into Python.
 check-threads: deps-test
-	+@$(PARALLEL) CC=clang SANITIZE=thread BUILD=build-thread all
+	+@$(PARALLEL) CC=clang SANITIZE=thread BUILD=build-thread all test-programs
 	@BUILD=build-thread TSAN_OPTIONS=halt_on_error=1 tests/run integration -k 'test_api' $(ARGS)
 
 # The map's proof for longer: the model, threads under their sanitizer, READS reads of threads and as many of processes, and histories.

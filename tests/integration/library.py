@@ -12,7 +12,8 @@ import contextlib
 import ctypes
 import os
 
-from world import BUILD, wait_until
+import pytest
+from world import BUILD, SANITIZED, wait_until
 
 P, S, Z = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t
 U32, U64, I64, I = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64, ctypes.c_int
@@ -20,7 +21,12 @@ PP, PS, PZ, PU32, PU64 = (ctypes.POINTER(t) for t in (P, S, Z, U32, U64))
 WATCH = ctypes.CFUNCTYPE(None, P, I, S, S, S, S)
 ASK = ctypes.CFUNCTYPE(I, P, P)
 
-so = ctypes.CDLL(str(BUILD / "libwebsess.so"))
+try:
+    so = ctypes.CDLL(str(BUILD / "libwebsess.so"))
+except OSError:
+    if not SANITIZED:
+        raise
+    pytest.skip("a library with a sanitizer needs a Python that was started with it", allow_module_level=True)
 
 # Those that do not take and return plain int or pointers by themselves.
 PROTOTYPES = {

@@ -6,7 +6,7 @@ import uuid
 import pytest
 from client import BusError, Client, raises
 from faults import Faults
-from world import BROKER_UID, BUILD, OWN_MOUNTS, Broker
+from world import BROKER_UID, OWN_MOUNTS, SANITIZED, Broker
 
 DAY = 86400
 MOMENT, SHORT, BETWEEN, LONG, LONGEST = 1, 900, 1000, 1100, 7000        # seconds that sessions may idle
@@ -18,7 +18,7 @@ POLICY = """
     """
 
 pytestmark = [pytest.mark.policy(shop=POLICY),
-              pytest.mark.skipif(not (BUILD / "tests/faults.so").exists(), reason="sets the clock by a library that sanitizers do not get on with")]
+              pytest.mark.skipif(SANITIZED, reason="sets the clock by a library that sanitizers do not get on with")]
 needs_boots = pytest.mark.skipif(not OWN_MOUNTS, reason="no mount namespaces here")
 
 # In a machine that has been up for some seconds: BOOTTIME BOOT_ID UID PROGRAM…

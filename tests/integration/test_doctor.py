@@ -15,7 +15,7 @@ import world as world_module
 from client import Client, raises
 from ctl import Ctl
 from wire import Wire
-from world import BUILD, IS_ROOT, OWN_MOUNTS, Broker, Bus, Helper, Place, wait_until
+from world import BUILD, IS_ROOT, OWN_MOUNTS, Broker, Bus, Helper, Place, preload, wait_until
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.skipif(IS_ROOT and not OWN_MOUNTS, reason="no mount namespaces here")]
 SHOP = """
@@ -104,7 +104,7 @@ def whole(shared_whole):
 
 
 def test_nothing_is_wrong(whole):
-    found = whole.findings(env={"LD_PRELOAD": whole.pretend, "PRETEND_SYNC": "yes"})
+    found = whole.findings(env={"LD_PRELOAD": preload(whole.pretend), "PRETEND_SYNC": "yes"})
     assert {health for _, health in found} <= {"ok", "warning"}
     assert {check for check, health in found if health == "ok"} >= {
         "reach", "bus", "health", "store", "maps", "helpers", "policy", "pam", "files", "key", "clock", "secrets"}
@@ -285,7 +285,7 @@ def test_roles_of_nobody(whole):
 
 
 def test_units_on_a_kernel_that_cannot_tell_them(whole):
-    old = {"LD_PRELOAD": whole.pretend, "PRETEND_NO_PIDFD": "1"}
+    old = {"LD_PRELOAD": preload(whole.pretend), "PRETEND_NO_PIDFD": "1"}
     whole.only("kernel", "warning", "unit: entries of [Access] match nobody", env=old)
     with policy(whole, "[Access]\nResolve=unit:shop.service\n"):
         assert "Resolve=unit:shop.service of service \"shop\" matches nobody" in whole.findings(env=old)["policy", "problem"][0]
@@ -310,7 +310,7 @@ def test_swap_that_is_open(whole, tmp_path):
 
 def test_a_clock_that_nobody_keeps(whole):
     for sync, health in (("yes", "ok"), ("no", "warning")):
-        assert "synchronised" in whole.findings(env={"LD_PRELOAD": whole.pretend, "PRETEND_SYNC": sync})["clock", health][0]
+        assert "synchronised" in whole.findings(env={"LD_PRELOAD": preload(whole.pretend), "PRETEND_SYNC": sync})["clock", health][0]
 
 
 def test_a_bus_without_the_policy(whole, tmp_path):
@@ -426,7 +426,7 @@ def test_helpers_that_do_not_come(own):
 def test_a_clock_that_is_set(own):
     offset = own.place.path / "offset"
     offset.write_text("7200")
-    own.broker.environment |= {"LD_PRELOAD": own.pretend, "PRETEND_CLOCK": offset}
+    own.broker.environment |= {"LD_PRELOAD": preload(own.pretend), "PRETEND_CLOCK": offset}
     ready(own)
     offset.write_text("3600")
     own.only("clock", "warning", "the wall clock was set back by ")
@@ -462,7 +462,7 @@ def test_a_map_without_room(own):
 
 
 def test_no_maps_at_all(own):
-    own.broker.environment |= {"LD_PRELOAD": own.pretend, "PRETEND_TID": "1"}
+    own.broker.environment |= {"LD_PRELOAD": preload(own.pretend), "PRETEND_TID": "1"}
     ready(own)
     own.only("maps", "problem", "there are no maps")
 
@@ -475,6 +475,6 @@ def test_a_broker_as_root(own, monkeypatch):
 
 
 def test_a_broker_whose_memory_is_open(own):
-    own.broker.environment |= {"LD_PRELOAD": own.pretend, "PRETEND_DUMPABLE": "1"}
+    own.broker.environment |= {"LD_PRELOAD": preload(own.pretend), "PRETEND_DUMPABLE": "1"}
     ready(own)
     own.only("secrets", "warning", "memory can be read by its own user")

@@ -10,9 +10,10 @@ from figures import add, wanted
 from scenario import Day
 from sites import every_site
 from subjects import HelperTalk, LibraryCalls, ModuleCall
-from world import BUILD
+from world import BUILD, SANITIZED
 
 JOBS = wanted("JOBS", 2)
+pytestmark = pytest.mark.skipif(SANITIZED, reason="sanitizers have an allocator and calls of their own: no faults are put before them")
 
 
 def run(name, make, usual, **options):

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from library import Library, Outcome, P, Session, check, fails, so
-from world import BUILD, IS_ROOT, ROOT
+from world import BUILD, IS_ROOT, ROOT, SANITIZED
 
 SHOP = """
     [Service]
@@ -202,6 +202,7 @@ def test_where_the_broker_is(broker, place, monkeypatch):
     assert caught.value.name == "errno -36" and "107" in caught.value.text
 
 
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's shadow memory is as large as the address space")
 def test_S01_no_token_and_no_password_stays_in_memory(broker, place, tmp_path):
     """After the calls, and with the objects freed, a core of the process holds neither. S19."""
     program = tmp_path / "program"

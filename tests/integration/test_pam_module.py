@@ -14,13 +14,12 @@ import pytest
 
 from client import raises
 from pam_client import ENTRY_POINTS, PamClient, in_child, see_another_passwd
-from world import BROKER_UID, BUILD
+from world import BROKER_UID, BUILD, SANITIZED
 
 WRAPPER = "libpam_wrapper.so"
 CONTROLS = ("required", "requisite", "sufficient", "optional")
 
-pytestmark = [pytest.mark.needs_root, pytest.mark.skipif("sanitize" in str(BUILD) or "address" in str(BUILD),
-                                                         reason="a module with a sanitizer needs a program with one")]
+pytestmark = [pytest.mark.needs_root, pytest.mark.skipif(SANITIZED, reason="a module with a sanitizer needs a program with one")]
 
 
 class Stacks:

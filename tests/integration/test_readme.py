@@ -8,7 +8,9 @@ import subprocess
 
 import pytest
 from readme import PROSE, ROOT, block, blocks, quoted, rows, section
-from world import BUILD
+from world import BUILD, SANITIZED
+
+without_sanitizers = pytest.mark.skipif(SANITIZED, reason="a library with a sanitizer needs a program with one")
 
 LIBRARY = {"PATH": f"{BUILD}:/usr/sbin:/usr/bin:/sbin:/bin", "LD_LIBRARY_PATH": str(BUILD), "LANG": "C.UTF-8"}
 PASSWORD = "correct horse"
@@ -34,6 +36,7 @@ def shop(place, bus, helper, broker):
 
 # ---- the examples ----
 
+@without_sanitizers
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 @pytest.mark.parametrize("number", range(len(blocks("c"))))
 def test_c_programs_compile_without_a_warning(tmp_path, compiler, number):
@@ -45,6 +48,7 @@ def test_c_programs_compile_without_a_warning(tmp_path, compiler, number):
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+@without_sanitizers
 def test_c_program_logs_in_and_resolves(shop, tmp_path):
     (tmp_path / "door.c").write_text(block("c", "C"))
     subprocess.run(["gcc", f"-I{ROOT}/include", "-o", tmp_path / "door", tmp_path / "door.c", f"-L{BUILD}", "-lwebsess"], check=True)
@@ -73,6 +77,7 @@ def test_python_over_the_private_socket(shop, broker):
     assert shop("/usr/bin/python3", "-c", code + "print(current_user('rubbish'))") == "None\n"
 
 
+@without_sanitizers
 def test_python_by_ctypes(shop):
     token = shop("websessctl", "--quiet", "login", "shop", "alice", input=PASSWORD).strip()
     code = block("python", "Python", "ctypes") + f"print(current_user(b'{token}'), current_user(b'rubbish'))"

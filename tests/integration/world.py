@@ -21,10 +21,17 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 IS_ROOT = os.geteuid() == 0
+# By which sanitizers the programs were built; what builds them notes it.
+SANITIZED = "-fsanitize=" in (BUILD / "flags").read_text() if (BUILD / "flags").exists() else False
 # Can a process have mounts of its own? Not without root, and not in a chroot, whose "/" is no mount.
 OWN_MOUNTS = IS_ROOT and subprocess.run(["unshare", "--mount", "--propagation=private", "true"], capture_output=True).returncode == 0
 BROKER_UID = pwd.getpwnam("news").pw_uid if IS_ROOT else os.getuid()
 TIMEOUT = 30
+
+
+def preload(library):
+    """What LD_PRELOAD is for a program that gets this library: a sanitizer's own, where there is one, stays before all others."""
+    return f"{os.environ.get('LD_PRELOAD', '')} {library}".strip()
 
 
 class Place:
