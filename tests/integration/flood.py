@@ -22,16 +22,14 @@ import statistics
 import subprocess
 
 from wire import message
-from world import BUILD
 
-PROGRAM = BUILD / "tests/integration/flood"
 ROUNDS, MILLISECONDS, ATTEMPTS = 5, 100, 3
 HELLO = message(1, "Hello", path="/org/freedesktop/DBus", interface="org.freedesktop.DBus", destination="org.freedesktop.DBus")
 
 
-def start(who, *arguments):
+def start(world, who, *arguments):
     account = pwd.getpwnam(who)
-    return subprocess.Popen([PROGRAM, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    return subprocess.Popen([world.place.program("flood"), *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                             user=account.pw_uid, group=account.pw_gid, extra_groups=[])
 
 
@@ -64,7 +62,7 @@ class Duel:
         self.world, self.bus = world, bus
         place(world.broker.pid, 0)
         place(world.bus.process.pid, 1)
-        self.caller = start(who, "measure", world.address(bus), token)
+        self.caller = start(world, who, "measure", world.address(bus), token)
         place(self.caller.pid, 1)
 
     def close(self):
@@ -90,7 +88,7 @@ class Duel:
         socket, folder = self.world.bus.socket if self.bus else self.world.broker.socket_path, self.world.place.path
         (folder / "hello").write_bytes(HELLO)
         (folder / "call").write_bytes(call)
-        flood = start(who, mode, socket, folder / "hello", folder / "call", connections, window)
+        flood = start(self.world, who, mode, socket, folder / "hello", folder / "call", connections, window)
         ratios = []
         try:
             place(flood.pid, 1, urgent=False)

@@ -10,7 +10,6 @@ import pytest
 
 from pam_client import ENTRY_POINTS
 from test_pam_module import FakeBroker, Stacks, in_thread, login, pytestmark, stacks  # noqa: F401
-from world import BUILD
 
 CONTROLS = ("required", "requisite", "sufficient", "optional", "[default=ignore]", "[success=ok default=ignore]", "[success=done default=die]",
             "[default=ok]")
@@ -82,7 +81,7 @@ def test_S11_no_success_whatever_the_broker_and_the_control_flag(stacks, place, 
 
 def oom(stacks, user, answer, entry, environment=(), uid=None):
     """The result of each call: {the allocation that failed: result}, and the result when none did."""
-    command = [BUILD / "tests/integration/pam-oom", stacks.folder, "app", user, answer, entry, *environment]
+    command = [stacks.place.program("pam-oom"), stacks.folder, "app", user, answer, entry, *environment]
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, timeout=150, check=True,
                           user=uid, group=uid, extra_groups=None if uid is None else [])
     lines = [line.split(" ", 1) for line in done.stdout.splitlines()]

@@ -87,6 +87,11 @@ class Place:
         """Write a PAM stack into the folder that the helpers here read instead of /etc/pam.d."""
         (self.pam / name).write_text(textwrap.dedent(text).lstrip())
 
+    def program(self, name):
+        """A program of tests/integration, where any uid can execute it: the tree may be root's alone."""
+        copy = self.bin / name
+        return copy if copy.exists() else shutil.copy(BUILD / "tests/integration" / name, copy)
+
     def user(self, name, password):
         """A user whom the stack "websess" lets in with this password. As root the name may be an account's, which brings uid and groups."""
         crypt = ctypes.CDLL("libcrypt.so.1").crypt
