@@ -29,6 +29,13 @@ POLICY = {
         Users=app
         TouchSec=300ms
         """,
+    # Long enough to be found in time on a machine that others keep busy.
+    "slide": """
+        [Service]
+        Users=app
+        IdleSec=4s
+        TouchSec=1s
+        """,
     "refuse": """
         [Service]
         Users=app
@@ -78,17 +85,17 @@ def test_S03_absolute_end_whatever_is_touched(shared):
 
 
 def test_R5_S03_touches_move_the_idle_end_at_most_touch_sec_early(shared):
-    token, session, begin, made = create(shared, "slide")
+    token, session, begin, made = create(shared, "slide", "slide")
     moved = []
-    while now() < made + 1.0:
+    while now() < made + 2.2:
         touched = now()
-        moved.append(shared.Resolve("short", token, {})["LastSeen"])
+        moved.append(shared.Resolve("slide", token, {})["LastSeen"])
         answered = now()
         time.sleep(0.05)
-    assert moved == sorted(moved) and 2 <= len(set(moved)) <= 6, "coalesced: at most one for each TouchSec"
-    last, refused = resolve_until_gone(shared, token, {"NoTouch": True}, 0.01)
-    assert last < answered + 1.2 + SLACK, "late"
-    assert refused > touched + 1.2 - 0.3, "more than TouchSec early"
+    assert moved == sorted(moved) and 2 <= len(set(moved)) <= 4, "coalesced: at most one for each TouchSec"
+    last, refused = resolve_until_gone(shared, token, {"NoTouch": True}, 0.01, "slide")
+    assert last < answered + 4 + SLACK, "late"
+    assert refused > touched + 4 - 1, "more than TouchSec early"
 
 
 def test_S03_no_touch_does_not_move_it(shared):
