@@ -67,11 +67,10 @@ static void peer_settle(Peer *p) {
 /* sd-bus has written what it could: let go of what is no longer queued. */
 static void peer_count_queued(Peer *p) {
         uint64_t n = 0;
+        Queued *q;
 
         (void) sd_bus_get_n_queued_write(p->feed.bus, &n);
-        while (p->n_queued > n) {
-                Queued *q = STAILQ_FIRST(&p->queued);
-
+        while (p->n_queued > n && (q = STAILQ_FIRST(&p->queued))) {
                 STAILQ_REMOVE_HEAD(&p->queued, entry);
                 p->n_queued--;
                 quota_refund(&q->charge);

@@ -101,13 +101,17 @@ static int append(AccessList *list, AccessRule *rule) {
 }
 
 static int append_word(AccessList *list, Slice word, Fault *f) {
-        _cleanup_(rule_done) AccessRule rule = { .text = strndup(word.data, word.size) };
+        _cleanup_free_ char *text = strndup(word.data, word.size);
+        _cleanup_(rule_done) AccessRule rule = {};
         int k;
 
-        if (!rule.text)
+        if (!text)
                 return -ENOMEM;
-        k = parse_rule(rule.text, &rule, f);
-        return k != 0 ? k : append(list, &rule);
+        k = parse_rule(text, &rule, f);
+        if (k != 0)
+                return k;
+        rule.text = TAKE_PTR(text);
+        return append(list, &rule);
 }
 
 int parse_access(const Key *key, const ConfigItem *item, void *field, Fault *f) {

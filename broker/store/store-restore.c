@@ -27,7 +27,7 @@ typedef struct Restoring {
 
 /* The copy's names are ours while the lock is. */
 static void restoring_done(Restoring *r) {
-        if (r->lock_fd >= 0) {
+        if (r->lock_fd >= 0 && r->copy && r->copy_lock) {
                 (void) unlink(r->copy);
                 (void) unlink(r->copy_lock);
         }

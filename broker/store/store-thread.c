@@ -153,14 +153,13 @@ static int take_group(Store *s, Group *group) {
 static int commit_slice(Store *s, StoreChange *c) {
         _cleanup_(store_change_freep) StoreChange *slice = NULL;
         Group group = { .need.revocation = true, .last = s->last };
+        StoreOp *op;
         int r;
 
         r = store_change_new(&slice);
         if (r < 0)
                 return r;
-        while (slice->n_ops < SLICE_OPS) {
-                StoreOp *op = STAILQ_FIRST(&c->ops);
-
+        while (slice->n_ops < SLICE_OPS && (op = STAILQ_FIRST(&c->ops))) {
                 STAILQ_REMOVE_HEAD(&c->ops, entry);
                 STAILQ_INSERT_TAIL(&slice->ops, op, entry);
                 c->n_ops--;

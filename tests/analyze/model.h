@@ -32,6 +32,36 @@ static inline int *model_errno(void) {
 #undef errno
 #define errno (*model_errno())
 
+#ifdef __clang_analyzer__
+/* What a list or a tree holds is not followed: what stands first in one is anything. Trees' functions are known by what they say of themselves. */
+#include <bsd/sys/tree.h>
+#include <sys/queue.h>
+
+void *model_first(void *head);
+
+#undef RB_PROTOTYPE_INTERNAL
+#define RB_PROTOTYPE_INTERNAL(name, type, field, cmp, attr)                     \
+        struct type *name##_RB_INSERT(struct name *, struct type *);            \
+        struct type *name##_RB_REMOVE(struct name *, struct type *);            \
+        struct type *name##_RB_FIND(struct name *, struct type *);              \
+        struct type *name##_RB_NFIND(struct name *, struct type *);             \
+        struct type *name##_RB_NEXT(struct type *);                             \
+        struct type *name##_RB_PREV(struct type *);                             \
+        struct type *name##_RB_MINMAX(struct name *, int);
+#undef RB_GENERATE_INTERNAL
+#define RB_GENERATE_INTERNAL(...) RB_PROTOTYPE_INTERNAL(__VA_ARGS__)
+#undef RB_ROOT
+#define RB_ROOT(head) ((__typeof__((head)->rbh_root)) model_first(head))
+#undef LIST_FIRST
+#define LIST_FIRST(head) ((__typeof__((head)->lh_first)) model_first(head))
+#undef LIST_FOREACH
+#define LIST_FOREACH(var, head, field) for ((var) = LIST_FIRST(head); (var); (var) = LIST_NEXT(var, field))
+#undef TAILQ_FIRST
+#define TAILQ_FIRST(head) ((__typeof__((head)->tqh_first)) model_first(head))
+#undef TAILQ_FOREACH
+#define TAILQ_FOREACH(var, head, field) for ((var) = TAILQ_FIRST(head); (var); (var) = TAILQ_NEXT(var, field))
+#endif
+
 #ifdef MODEL_OUTCOMES
 #include "config.h"
 #include "error.h"
