@@ -63,7 +63,7 @@ void maps_supersede(Manager *m) {
         LIST_FOREACH(e, &m->table->spaces, link) {
                 MapFacts f = maps_facts(m, space_service(e->space));
 
-                space_supersede(e->space, &f, manager_now(m).boottime);
+                space_supersede(e->space, &f);
         }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The map: how the broker publishes the sessions of one service in shared memory, and how a reader finds one there without a lock or a
- * system call. Layout and protocol only; broker/session/map-writer.c writes, lib/map-read.c reads.
+ * system call. Layout and protocol only; broker/session/map-writer.c and map-memory.c write, lib/map-read.c reads.
  *
  *   offset 0              MapHeader, one page
  *   buckets_offset        n_buckets MapBucket, a power of two of them
@@ -25,8 +25,8 @@
  * was alive and this map was the one in force; and no other broker acknowledges anything before `owner` shows that this one is dead.
  * last_seen of a slot changes alone, without the sequence: it is one atomic word and only ever grows.
  *
- * When a map is superseded (it grew, the policy changed, somebody lost the right to it), the writer first fills the new one, then sets `state` of
- * the old one, then changes only the new one. After a grace the old one's buckets and cells are given back to the kernel; a reader that still
+ * When a map grows the writer fills the new one, and meanwhile makes every change in both; then it publishes the new one, sets `state` of the old one, and changes only the new one. Where the policy
+ * changed, or somebody lost the right to the map, `state` comes first, and until the new one is filled readers ask. After a grace the old one's buckets and cells are given back to the kernel; a reader that still
  * walks there finds sequence 0, which is never a miss.
  *
  * `owner` is a robust futex word (futex(2), set_robust_list(2)): it holds the number of a thread of the broker, and the kernel sets

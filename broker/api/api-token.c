@@ -314,7 +314,7 @@ HANDLER(api_open_map) {
         k = table_space(manager->table, slice_of(service->name), &space);
         if (k < 0)
                 return k;
-        fd = space_open(space, bus_client_caller(bus_call_client(call))->uid == geteuid(), manager_now(manager).boottime);
+        fd = space_open(space, bus_client_caller(bus_call_client(call))->uid == geteuid());
         if (fd < 0)
                 return fault(f, FAULT_UNAVAILABLE, "there is no map of \"%s\": %s", service->name, strerror(-fd));
         maps_add_reader(manager, bus_call_client(call), space);

@@ -17,6 +17,7 @@
 #define MADV_COLLAPSE 25
 #endif
 #define RANGES_MAX 64u
+#define TRIES 4u
 
 typedef struct Range {
         char *begin, *end;
@@ -47,6 +48,12 @@ static char *take_page(HugePages *h) {
         return page;
 }
 
+/* Somebody may just have had a page of it in hand. */
+static void collapse(char *page) {
+        for (unsigned i = 0; i < TRIES && madvise(page, MAP_HUGE_PAGE, MADV_COLLAPSE) < 0 && errno == EAGAIN; i++)
+                ;
+}
+
 static void *run(void *userdata) {
         HugePages *h = userdata;
         char *page;
@@ -61,7 +68,7 @@ static void *run(void *userdata) {
                 page = take_page(h);
                 h->busy = true;
                 pthread_mutex_unlock(&h->lock);
-                (void) madvise(page, MAP_HUGE_PAGE, MADV_COLLAPSE);
+                collapse(page);
                 pthread_mutex_lock(&h->lock);
                 h->busy = false;
         }

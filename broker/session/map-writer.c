@@ -1,48 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writing a map. Owns the memory, its descriptor, and the lists of free runs (which are not in the map: readers have no use for them).
+ * Writing a map: cells, slots and buckets. Owns the lists of free runs (which are not in the map: readers have no use for them).
  *
  * Every store that a reader may race with is atomic. A bucket's links and what its slots hold are changed between open_bucket() and
  * close_bucket() only.
  */
-#include "map-writer.h"
-
-#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "cleanup.h"
+#include "map-internal.h"
 
 #define FREE_CHUNK 256u
-#define PUNCH_SIZE (16u << 20)          /* about two milliseconds' work */
-
-typedef struct FreeRuns {
-        uint32_t *cells;
-        size_t n, allocated;
-} FreeRuns;
-
-struct Map {
-        Lifeline *lifeline;
-        int fd;
-        size_t size;
-        MapHeader *header;              /* the mapping */
-        MapBucket *buckets;
-        char *cells;
-        uint32_t n_buckets, n_cells;
-        uint32_t next_cell;             /* cells from here on were never used */
-        uint64_t n_used;                /* cells in use */
-        size_t told;                    /* offset up to which map_take_full() has told of huge pages that are full */
-        size_t punched;                 /* offset up to which memory has been given back */
-        FreeRuns free[MAP_RUN_MAX + 1];
-};
-
-DEFINE_CLEANUP(Map *, map_free)
 
 static MapSlot *slot(const Map *m, uint32_t cell) {
         return (MapSlot *) (void *) (m->cells + (size_t) (cell - 1) * MAP_CELL_SIZE);
@@ -58,150 +27,6 @@ static uint32_t cells_for(size_t record_size) {
 /* How many cells a slot has follows from its record, so it need not be kept. */
 static uint32_t run_length(const MapSlot *s) {
         return cells_for(atomic_load_explicit(&s->record_size, memory_order_relaxed));
-}
-
-/* ---- making one ---- */
-
-static size_t round_up(size_t n) {
-        return (n + 4095) & ~(size_t) 4095;
-}
-
-static void set_text(MapText *t, Slice s) {
-        t->size = (uint32_t) (s.size < MAP_TEXT_MAX ? s.size : MAP_TEXT_MAX);
-        if (t->size > 0)
-                memcpy(t->text, s.data, t->size);
-}
-
-static int make_memory(Map *m, bool own_readers) {
-        void *p;
-        int r;
-
-        m->fd = memfd_create("websess-map", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        if (m->fd < 0)
-                return -errno;
-        /* The mode is looked at when somebody opens /proc/…/fd/N of it again: nobody may do so for writing but us. */
-        if (ftruncate(m->fd, (off_t) m->size) < 0 || fchmod(m->fd, 0400) < 0 ||
-            fcntl(m->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
-                return -errno;
-
-        r = lifeline_reserve(m->lifeline, m->size, MAP_HUGE_PAGE, &p);
-        if (r < 0)
-                return r;
-        if (mmap(p, m->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, m->fd, 0) == MAP_FAILED) {
-                r = -errno;
-                lifeline_release(m->lifeline, p, m->size);
-                return r;
-        }
-        m->header = p;
-        if (fcntl(m->fd, F_ADD_SEALS, F_SEAL_SEAL | (own_readers ? F_SEAL_FUTURE_WRITE : 0)) < 0)
-                return -errno;
-        (void) madvise(p, m->size, MADV_DONTDUMP);
-        (void) mlock(p, MAP_HEADER_SIZE);
-        return 0;
-}
-
-static size_t end_of(const Map *m, uint32_t n_cells) {
-        return (size_t) (m->cells - (char *) m->header) + (size_t) n_cells * MAP_CELL_SIZE;
-}
-
-static void fill_header(Map *m, const MapFacts *f, uint64_t generation) {
-        MapHeader *h = m->header;
-
-        h->layout = MAP_LAYOUT;
-        h->n_buckets = m->n_buckets;
-        h->n_cells = m->n_cells;
-        h->buckets_offset = (uint64_t) ((char *) m->buckets - (char *) h);
-        h->cells_offset = (uint64_t) (m->cells - (char *) h);
-        h->size = m->size;
-        h->generation = generation;
-        h->touch_usec = f->touch_usec;
-        h->clock_offset = f->clock_offset;
-        h->time_namespace = f->time_namespace;
-        set_text(&h->service, f->service);
-        set_text(&h->token_prefix, f->token_prefix);
-        set_text(&h->admin_role, f->admin_role);
-        h->roles_size = f->roles_size;
-        memcpy(h->roles, f->roles, f->roles_size);
-}
-
-int map_new(Map **ret, Lifeline *lifeline, const MapFacts *facts, uint64_t generation, const MapSize *size) {
-        _cleanup_(map_freep) Map *m = calloc(1, sizeof(*m));
-        size_t buckets = round_up((size_t) size->n_buckets * sizeof(MapBucket)), offset = buckets >= MAP_HUGE_PAGE ? MAP_HUGE_PAGE : MAP_HEADER_SIZE;
-        int r;
-
-        if (!m)
-                return -ENOMEM;
-        m->lifeline = lifeline;
-        m->fd = -EBADF;
-        m->n_buckets = size->n_buckets;
-        m->n_cells = size->n_cells;
-        m->next_cell = 1;
-        m->punched = offset;
-        m->told = MAP_HUGE_PAGE;
-        m->size = offset + buckets + round_up((size_t) m->n_cells * MAP_CELL_SIZE);
-
-        r = make_memory(m, size->own_readers);
-        if (r < 0)
-                return r;
-        m->buckets = (MapBucket *) (void *) ((char *) m->header + offset);
-        m->cells = (char *) m->buckets + buckets;
-        fill_header(m, facts, generation);
-        for (uint32_t i = 0; i < m->n_buckets; i++)
-                atomic_store_explicit(&m->buckets[i].sequence, 2, memory_order_relaxed);
-
-        *ret = TAKE_PTR(m);
-        return 0;
-}
-
-Map *map_free(Map *m) {
-        if (!m)
-                return NULL;
-
-        if (m->header)
-                lifeline_release(m->lifeline, m->header, m->size);
-        close_fd(m->fd);
-        for (size_t i = 0; i <= MAP_RUN_MAX; i++)
-                free(m->free[i].cells);
-        free(m);
-        return NULL;
-}
-
-void map_publish(Map *m) {
-        lifeline_hold(m->lifeline, m->header);
-        atomic_store_explicit(&m->header->state, MAP_LIVE, memory_order_release);
-        m->header->magic = MAP_MAGIC;
-}
-
-void map_supersede(Map *m) {
-        atomic_store_explicit(&m->header->state, MAP_SUPERSEDED, memory_order_seq_cst);
-}
-
-/* The header stays: it says what to do. With F_SEAL_FUTURE_WRITE the kernel refuses, and the memory goes when the last reader has unmapped it. */
-bool map_punch(Map *m) {
-        size_t end = end_of(m, m->next_cell - 1);
-        size_t n = end > m->punched ? end - m->punched : 0, slice = PUNCH_SIZE - m->punched % PUNCH_SIZE;
-
-        assert(atomic_load(&m->header->state) == MAP_SUPERSEDED);
-        if (n > slice)
-                n = slice;
-        if (n > 0)
-                (void) fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) m->punched, (off_t) round_up(n));
-        m->punched += round_up(n);
-        return m->punched >= end;
-}
-
-void map_set_flags(Map *m, uint32_t flags) {
-        atomic_store_explicit(&m->header->flags, flags, memory_order_seq_cst);
-}
-
-/* Opened anew by way of /proc, so that the descriptor itself is read-only: it can't be mapped for writing, whatever its holder may do. */
-int map_open(const Map *m) {
-        char path[32];
-        int fd;
-
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", m->fd);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        return fd < 0 ? -errno : fd;
 }
 
 /* ---- cells ---- */
@@ -244,6 +69,18 @@ _Static_assert(RECORD_ID_AT == MAP_ID_WORD * sizeof(uint64_t) && RECORD_ID_AT + 
 
 static MapBucket *bucket_of(const Map *m, const uint64_t id[static 2]) {
         return &m->buckets[map_bucket(id, m->n_buckets)];
+}
+
+static bool is_slot_of(const MapSlot *s, const uint64_t id[static 2]) {
+        return atomic_load_explicit(&s->record[MAP_ID_WORD], memory_order_relaxed) == id[0] &&
+                atomic_load_explicit(&s->record[MAP_ID_WORD + 1], memory_order_relaxed) == id[1];
+}
+
+uint32_t map_bucket_number(const Map *m, const Ident *id) {
+        uint64_t words[2];
+
+        memcpy(words, id->bytes, sizeof(words));
+        return map_bucket(words, m->n_buckets);
 }
 
 static MapBucket *bucket_at(const Map *m, uint32_t cell) {
@@ -304,6 +141,51 @@ static _Atomic uint32_t *find_link(const Map *m, MapBucket *b, uint32_t cell) {
         while (atomic_load_explicit(link, memory_order_relaxed) != cell)
                 link = &slot(m, atomic_load_explicit(link, memory_order_relaxed))->next;
         return link;
+}
+
+uint32_t map_find(const Map *m, const Ident *id) {
+        uint64_t words[2];
+        const MapBucket *b;
+        uint32_t cell;
+
+        memcpy(words, id->bytes, sizeof(words));
+        b = bucket_of(m, words);
+        for (size_t i = 0; i < MAP_PLACES; i++) {
+                cell = atomic_load_explicit(&b->links[i], memory_order_relaxed);
+                if (cell && atomic_load_explicit(&b->tags[i], memory_order_relaxed) == map_tag(words) && is_slot_of(slot(m, cell), words))
+                        return cell;
+        }
+        cell = atomic_load_explicit(&b->more, memory_order_relaxed);
+        while (cell && !is_slot_of(slot(m, cell), words))
+                cell = atomic_load_explicit(&slot(m, cell)->next, memory_order_relaxed);
+        return cell;
+}
+
+static void tell(const Map *m, uint32_t cell, MapEach each, void *userdata) {
+        uint64_t words[2] = { atomic_load_explicit(&slot(m, cell)->record[MAP_ID_WORD], memory_order_relaxed),
+                              atomic_load_explicit(&slot(m, cell)->record[MAP_ID_WORD + 1], memory_order_relaxed) };
+        Ident id;
+
+        memcpy(id.bytes, words, sizeof(words));
+        each(userdata, cell, &id);
+}
+
+uint32_t map_each(const Map *m, uint32_t bucket, MapEach each, void *userdata) {
+        const MapBucket *b = &m->buckets[bucket];
+        uint32_t cell, n = 0;
+
+        for (size_t i = 0; i < MAP_PLACES; i++) {
+                cell = atomic_load_explicit(&b->links[i], memory_order_relaxed);
+                if (cell) {
+                        tell(m, cell, each, userdata);
+                        n++;
+                }
+        }
+        for (cell = atomic_load_explicit(&b->more, memory_order_relaxed); cell; cell = atomic_load_explicit(&slot(m, cell)->next, memory_order_relaxed)) {
+                tell(m, cell, each, userdata);
+                n++;
+        }
+        return n;
 }
 
 static void count(Map *m, int change) {
@@ -378,58 +260,18 @@ void map_unlink(Map *m, uint32_t cell) {
         atomic_store_explicit(link, atomic_load_explicit(&slot(m, cell)->next, memory_order_relaxed), memory_order_relaxed);
         close_bucket(b);
         count(m, -1);
+        m->n_unlinked++;
 }
 
 void map_release(Map *m, uint32_t cell) {
+        m->n_unlinked--;
         give_cells(m, cell, run_length(slot(m, cell)));
 }
 
-bool map_contains(const Map *m, const void *p) {
-        return (const char *) p >= m->cells && (const char *) p < m->cells + (size_t) m->n_cells * MAP_CELL_SIZE;
+bool map_is_read(const Map *m) {
+        return m->n_unlinked > 0;
 }
 
 void map_touch(Map *m, uint32_t cell, uint64_t last_seen) {
         atomic_store_explicit(&slot(m, cell)->last_seen, last_seen, memory_order_relaxed);
-}
-
-bool map_take_full(Map *m, void **memory, size_t *size) {
-        size_t end = end_of(m, m->next_cell - 1) & ~(MAP_HUGE_PAGE - 1);
-
-        if (end <= m->told)
-                return false;
-        *memory = (char *) m->header + m->told;
-        *size = end - m->told;
-        m->told = end;
-        return true;
-}
-
-void *map_mapping(const Map *m, size_t *size) {
-        *size = m->size;
-        return m->header;
-}
-
-/* ---- figures ---- */
-
-uint64_t map_used_bytes(const Map *m) {
-        return MAP_HEADER_SIZE + (uint64_t) m->n_buckets * sizeof(MapBucket) + (uint64_t) (m->next_cell - 1) * MAP_CELL_SIZE;
-}
-
-uint64_t map_live_cells(const Map *m) {
-        return m->n_used;
-}
-
-uint64_t map_generation(const Map *m) {
-        return m->header->generation;
-}
-
-uint64_t map_sessions(const Map *m) {
-        return atomic_load_explicit(&m->header->n_sessions, memory_order_relaxed);
-}
-
-uint32_t map_n_buckets(const Map *m) {
-        return m->n_buckets;
-}
-
-bool map_is_crowded(const Map *m) {
-        return map_sessions(m) > (uint64_t) m->n_buckets * MAP_BUCKET_FULL;
 }

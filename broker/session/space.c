@@ -1,40 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Which record lies where, and when a map makes room for the next. Owns the maps and the records on the heap. */
-#include "space.h"
-
+/* Which record of a session lies where. Owns the records on the heap, and the facts. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
-#include <time.h>
 
 #include "cleanup.h"
-#include "span.h"
-
-#define BUCKETS_FIRST 128u
-#define BUCKETS_MAX (1u << 22)
-#define CELLS_PER_BUCKET (MAP_BUCKET_FULL * 16u)        /* at first; what is not used costs no memory */
-#define GRACE_USEC USEC_PER_SEC         /* readers under way find the old map whole; those that slept longer find sequence 0, and ask */
-
-/* Made with the map, so that memory that runs out later does not keep it from being given back. */
-typedef struct Old {
-        STAILQ_ENTRY(Old) link;
-        Map *map;
-        uint64_t since;                 /* CLOCK_BOOTTIME */
-} Old;
-
-struct Space {
-        SpaceOptions options;
-        Map *map;                       /* NULL: none */
-        Old *place;                     /* where the map goes when it is replaced */
-        STAILQ_HEAD(, Old) old;
-        MapFacts facts;
-        char *texts;                    /* the facts' slices point in here */
-        uint64_t generation, visible;
-        bool incomplete;
-        bool own_readers;
-        bool left_behind;               /* a session's record could not be moved out of the map before this one */
-};
+#include "space-internal.h"
 
 DEFINE_CLEANUP(Space *, space_free)
 
@@ -47,7 +18,7 @@ static char *keep_slice(char *p, Slice *s) {
         return p + s->size;
 }
 
-static int keep_facts(Space *sp, const MapFacts *f) {
+int space_keep_facts(Space *sp, const MapFacts *f) {
         MapFacts copy = *f;
         char *texts = malloc(f->service.size + f->token_prefix.size + f->admin_role.size + 1);
 
@@ -64,150 +35,6 @@ Slice space_service(const Space *sp) {
         return sp->facts.service;
 }
 
-/* ---- maps come and go ---- */
-
-static int make_map(Space *sp, uint32_t n_buckets, uint64_t n_cells, Map **ret, Old **ret_place) {
-        _cleanup_free_ Old *place = NULL;
-        uint64_t max = sp->options.max_bytes ? sp->options.max_bytes / MAP_CELL_SIZE : UINT32_MAX - 1;
-        int r;
-
-        if (!sp->options.lifeline)
-                return -EOPNOTSUPP;
-        if (n_buckets > BUCKETS_MAX)
-                n_buckets = BUCKETS_MAX;
-        place = calloc(1, sizeof(*place));
-        if (!place)
-                return -ENOMEM;
-        r = map_new(ret, sp->options.lifeline, &sp->facts, ++sp->generation, &(MapSize) {
-                .n_buckets = n_buckets, .n_cells = (uint32_t) (n_cells < max ? n_cells : max), .own_readers = sp->own_readers });
-        if (r < 0)
-                return r;
-        *ret_place = TAKE_PTR(place);
-        return 0;
-}
-
-static void collapse_full(Space *sp) {
-        size_t size;
-        void *p;
-
-        if (sp->map && map_take_full(sp->map, &p, &size))
-                huge_pages_want(sp->options.huge_pages, p, size);
-}
-
-/* A map that still holds a record of ours keeps its memory for good. */
-static void retire(Space *sp, Map *m, Old *place, bool still_used, uint64_t now) {
-        size_t size;
-        void *p;
-
-        if (!m)
-                return;
-        map_supersede(m);
-        p = map_mapping(m, &size);
-        huge_pages_forget(sp->options.huge_pages, p, size);
-        if (still_used) {
-                free(place);
-                return;
-        }
-        place->map = m;
-        place->since = now;
-        STAILQ_INSERT_TAIL(&sp->old, place, link);
-}
-
-static bool to_heap(Session *s) {
-        size_t size = record_length(s->data);
-        uint8_t *copy = malloc(size);
-
-        if (!copy)
-                return false;
-        memcpy(copy, s->data, size);
-        s->data = copy;
-        s->on_heap = true;
-        return true;
-}
-
-static void set_incomplete(Space *sp) {
-        sp->incomplete = true;
-        if (sp->map)
-                map_set_flags(sp->map, MAP_INCOMPLETE);
-}
-
-/* Fill the present map with a session that is somewhere else: on the heap, or in a map before this one. */
-static void move_in(Space *sp, Session *s) {
-        const uint8_t *p = NULL, *data = s->data;
-
-        s->cell = 0;
-        if (sp->map)
-                (void) map_put(sp->map, data, record_length(data), s->last_seen, &s->cell, &p);
-        if (p) {
-                if (s->on_heap)
-                        free((void *) (uintptr_t) data);
-                s->data = p;
-                s->on_heap = false;
-        } else if (!s->on_heap && !to_heap(s))
-                sp->left_behind = true;
-        if (s->cell == 0)
-                set_incomplete(sp);
-}
-
-/* Every session moves into a new map; then it takes the old one's place. Without one, the heap does. */
-static void replace_map(Space *sp, uint32_t n_buckets, uint64_t n_cells, uint64_t now) {
-        Map *old = sp->map, *new = NULL;
-        Old *place = TAKE_PTR(sp->place);
-
-        (void) make_map(sp, n_buckets, n_cells, &new, &sp->place);
-        sp->map = new;
-        sp->incomplete = sp->left_behind = false;
-        sp->options.walk(sp->options.userdata, sp, move_in);
-        if (new)
-                map_publish(new);
-        collapse_full(sp);
-        retire(sp, old, place, sp->left_behind, now);
-}
-
-static uint64_t cells_wanted(const Space *sp, uint32_t n_buckets) {
-        uint64_t twice = sp->map ? map_live_cells(sp->map) * 2 : 0, first = (uint64_t) n_buckets * CELLS_PER_BUCKET;
-
-        return twice > first ? twice : first;
-}
-
-static bool may_grow(const Space *sp) {
-        return !sp->options.max_bytes || map_live_cells(sp->map) * 2 * MAP_CELL_SIZE <= sp->options.max_bytes;
-}
-
-static void grow(Space *sp) {
-        uint32_t n = map_n_buckets(sp->map) * (map_is_crowded(sp->map) ? 2 : 1);
-        struct timespec ts;
-
-        clock_gettime(CLOCK_BOOTTIME, &ts);
-        replace_map(sp, n, cells_wanted(sp, n), (uint64_t) ts.tv_sec * USEC_PER_SEC);
-}
-
-void space_supersede(Space *sp, const MapFacts *facts, uint64_t now) {
-        uint32_t n = sp->map ? map_n_buckets(sp->map) : BUCKETS_FIRST;
-
-        /* without memory for the new facts there is no map: the old ones must not be believed any longer */
-        if (keep_facts(sp, facts) < 0)
-                sp->options.lifeline = NULL;
-        replace_map(sp, n, cells_wanted(sp, n), now);
-}
-
-uint64_t space_next_collection(const Space *sp) {
-        const Old *o = STAILQ_FIRST(&sp->old);
-
-        return o ? o->since + GRACE_USEC : UINT64_MAX;
-}
-
-/* One slice at a time: giving back much memory takes long, and calls are waiting. */
-void space_collect(Space *sp, uint64_t now) {
-        Old *o = STAILQ_FIRST(&sp->old);
-
-        if (!o || now < o->since + GRACE_USEC || !map_punch(o->map))
-                return;
-        STAILQ_REMOVE_HEAD(&sp->old, link);
-        map_free(o->map);
-        free(o);
-}
-
 /* ---- life ---- */
 
 int space_new(Space **ret, const SpaceOptions *options, const MapFacts *facts) {
@@ -218,36 +45,21 @@ int space_new(Space **ret, const SpaceOptions *options, const MapFacts *facts) {
                 return -ENOMEM;
         STAILQ_INIT(&sp->old);
         sp->options = *options;
-        r = keep_facts(sp, facts);
+        r = space_keep_facts(sp, facts);
         if (r < 0)
                 return r;
-        r = make_map(sp, BUCKETS_FIRST, BUCKETS_FIRST * CELLS_PER_BUCKET, &sp->map, &sp->place);
-        if (r < 0 && r != -EOPNOTSUPP)
+        r = space_first_map(sp);
+        if (r < 0)
                 return r;
-        if (sp->map)
-                map_publish(sp->map);
 
         *ret = TAKE_PTR(sp);
         return 0;
 }
 
-void space_close(Space *sp) {
-        if (sp->map)
-                map_supersede(sp->map);
-}
-
 Space *space_free(Space *sp) {
-        Old *o;
-
         if (!sp)
                 return NULL;
-        while ((o = STAILQ_FIRST(&sp->old))) {
-                STAILQ_REMOVE_HEAD(&sp->old, link);
-                map_free(o->map);
-                free(o);
-        }
-        map_free(sp->map);
-        free(sp->place);
+        space_free_maps(sp);
         free(sp->texts);
         free(sp);
         return NULL;
@@ -255,35 +67,57 @@ Space *space_free(Space *sp) {
 
 /* ---- sessions ---- */
 
+/* The map that the session's cell and data speak of. */
+static Map *home(const Space *sp, const Session *s) {
+        return space_moved(sp, s) ? sp->next : sp->map;
+}
+
+static void take_away(Map *m, uint32_t cell) {
+        map_unlink(m, cell);
+        map_release(m, cell);
+}
+
+/* What the map says of this session is out of date. The flag comes first: to a reader the session must not be missing for a moment. */
+static void leave_out(Map *m, uint32_t cell) {
+        map_set_flags(m, MAP_INCOMPLETE);
+        if (cell)
+                take_away(m, cell);
+}
+
+/* A session that has moved: in the map in force too, which readers go by. */
+static void put_behind(Space *sp, const Session *s, const uint8_t *data, size_t size) {
+        uint32_t cell = map_find(sp->map, &s->id);
+        const uint8_t *p;
+
+        if (map_put(sp->map, data, size, s->last_seen, &cell, &p) < 0)
+                leave_out(sp->map, cell);
+}
+
+static bool try_put(Space *sp, Session *s, const uint8_t *data, size_t size, const uint8_t **ret) {
+        if (space_moved(sp, s))
+                put_behind(sp, s, data, size);
+        return map_put(home(sp, s), data, size, s->last_seen, &s->cell, ret) == 0;
+}
+
+/* Twice at most is there another map: the one that is being filled already, and a larger one. */
 static const uint8_t *put(Space *sp, Session *s, const uint8_t *data, size_t size) {
         const uint8_t *p = NULL;
 
-        if (map_put(sp->map, data, size, s->last_seen, &s->cell, &p) == 0)
-                return p;
-        if (may_grow(sp)) {
-                grow(sp);
-                if (!sp->map || map_put(sp->map, data, size, s->last_seen, &s->cell, &p) == 0)
-                        return p;
-        }
-        /* What the map still says of this session is out of date. The flag comes first: to a reader the session must not be missing for a moment. */
-        set_incomplete(sp);
-        if (s->cell) {
-                map_unlink(sp->map, s->cell);
-                map_release(sp->map, s->cell);
-                s->cell = 0;
-        }
-        return NULL;
+        for (unsigned maps = 0; sp->map && !try_put(sp, s, data, size, &p); maps++)
+                if (maps == 2 || !space_make_room(sp)) {
+                        leave_out(home(sp, s), s->cell);
+                        s->cell = 0;
+                        return NULL;
+                }
+        return p;
 }
 
 void space_put(Space *sp, Session *s, uint8_t *data, size_t size) {
         const uint8_t *p = NULL;
 
-        if (sp->map) {
-                if (map_is_crowded(sp->map) && map_n_buckets(sp->map) < BUCKETS_MAX && may_grow(sp))
-                        grow(sp);
-                p = put(sp, s, data, size);
-                collapse_full(sp);
-        }
+        space_grow_if_due(sp);
+        p = put(sp, s, data, size);
+        space_collapse_full(sp);
 
         if (s->on_heap)
                 free((void *) (uintptr_t) s->data);
@@ -294,44 +128,43 @@ void space_put(Space *sp, Session *s, uint8_t *data, size_t size) {
 }
 
 void space_hide(Space *sp, Session *s) {
+        uint32_t behind = space_moved(sp, s) ? map_find(sp->map, &s->id) : 0;
+
+        if (behind)
+                take_away(sp->map, behind);
         if (!s->cell)
                 return;
-        map_unlink(sp->map, s->cell);
+        map_unlink(home(sp, s), s->cell);
         if (s->on_heap) {
-                map_release(sp->map, s->cell);
+                map_release(home(sp, s), s->cell);
                 s->cell = 0;
         }
 }
 
 void space_move_out(Session *s) {
         if (s->data && !s->on_heap)
-                (void) to_heap(s);
+                (void) space_to_heap(s);
 }
 
-/* A map that was replaced since the session was hidden took the session's cells with it. */
+/* It was hidden before, in the map where its record lies, which may have been replaced since. */
 void space_drop(Space *sp, Session *s) {
+        Map *m = s->on_heap ? NULL : space_map_of(sp, s->data);
+
         if (s->on_heap)
                 free((void *) (uintptr_t) s->data);
-        else if (s->cell && sp->map && map_contains(sp->map, s->data))
-                map_release(sp->map, s->cell);
+        else if (m && s->cell)
+                map_release(m, s->cell);
         s->data = NULL;
         s->cell = 0;
 }
 
 void space_touch(Space *sp, const Session *s) {
+        uint32_t behind = space_moved(sp, s) ? map_find(sp->map, &s->id) : 0;
+
+        if (behind)
+                map_touch(sp->map, behind, s->last_seen);
         if (s->cell)
-                map_touch(sp->map, s->cell, s->last_seen);
-}
-
-int space_open(Space *sp, bool own, uint64_t now) {
-        uint32_t n;
-
-        if (own && sp->map && !sp->own_readers) {
-                sp->own_readers = true;
-                n = map_n_buckets(sp->map);
-                replace_map(sp, n, cells_wanted(sp, n), now);
-        }
-        return sp->map ? map_open(sp->map) : -EOPNOTSUPP;
+                map_touch(home(sp, s), s->cell, s->last_seen);
 }
 
 void space_count(Space *sp, int step) {
@@ -339,10 +172,11 @@ void space_count(Space *sp, int step) {
 }
 
 void space_status(const Space *sp, SpaceStatus *out) {
-        *out = (SpaceStatus) { .incomplete = sp->incomplete, .visible = sp->visible };
+        *out = (SpaceStatus) { .visible = sp->visible };
         if (!sp->map)
                 return;
         out->has_map = true;
+        out->incomplete = map_flags(sp->map) & MAP_INCOMPLETE;
         out->sessions = map_sessions(sp->map);
         out->bytes = map_used_bytes(sp->map);
         out->generation = map_generation(sp->map);

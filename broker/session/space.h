@@ -14,11 +14,15 @@
 typedef void (*SpaceEach)(Space *space, Session *s);
 typedef void (*SpaceWalk)(void *userdata, Space *space, SpaceEach each);
 
+/* The session of an id, or NULL. */
+typedef Session *(*SpaceFind)(void *userdata, const Ident *id);
+
 typedef struct SpaceOptions {
         Lifeline *lifeline;             /* NULL: there are no maps, everything is on the heap */
         HugePages *huge_pages;          /* NULL: maps stay in small ones */
         uint64_t max_bytes;             /* of one map; 0: no limit */
         SpaceWalk walk;
+        SpaceFind find;
         void *userdata;
 } SpaceOptions;
 
@@ -37,15 +41,15 @@ void space_move_out(Session *s);
 void space_drop(Space *sp, Session *s);
 void space_touch(Space *sp, const Session *s);          /* publish s->last_seen */
 
-/* A new map in place of this one, with these facts: the policy changed, or somebody lost the right to the old one. */
-void space_supersede(Space *sp, const MapFacts *facts, uint64_t now_boottime);
+/* A new map in place of this one, with these facts: the policy changed, or somebody lost the right to the old one. Readers ask the broker until it is filled, which a small one is at once. */
+void space_supersede(Space *sp, const MapFacts *facts);
 /* When space_collect() has something to do, CLOCK_BOOTTIME; UINT64_MAX: nothing. */
 uint64_t space_next_collection(const Space *sp);
-/* Give back some of the memory of maps that were superseded. */
+/* Go on filling the next map, or give back some of the memory of maps that were superseded. */
 void space_collect(Space *sp, uint64_t now_boottime);
 
-/* A new read-only descriptor of the map; -EOPNOTSUPP when there is none. own: for a process of the broker's own uid (see MapSize). */
-int space_open(Space *sp, bool own, uint64_t now_boottime);
+/* A new read-only descriptor of the map; -EOPNOTSUPP when there is none, -EAGAIN when it is being filled. own: for a process of the broker's own uid (see MapSize). */
+int space_open(Space *sp, bool own);
 
 /* A session of it has become visible (1) or is gone (-1). */
 void space_count(Space *sp, int step);

@@ -16,6 +16,10 @@ static void walk_space(void *userdata, Space *space, SpaceEach each) {
                                 each(space, s);
 }
 
+static Session *find_session(void *userdata, const Ident *id) {
+        return by_id_find(&((Table *) userdata)->sessions, id);
+}
+
 int table_space(Table *t, Slice service, Space **ret) {
         TableSpace *e;
         MapFacts facts;
@@ -31,7 +35,7 @@ int table_space(Table *t, Slice service, Space **ret) {
         if (!e)
                 return -ENOMEM;
         facts = t->facts ? t->facts(t->userdata, service) : (MapFacts) { .service = service };
-        r = space_new(&e->space, &(SpaceOptions) { t->lifeline, t->huge_pages, t->map_max_bytes, walk_space, t }, &facts);
+        r = space_new(&e->space, &(SpaceOptions) { t->lifeline, t->huge_pages, t->map_max_bytes, walk_space, find_session, t }, &facts);
         if (r < 0) {
                 free(e);
                 return r;
