@@ -27,7 +27,8 @@ static int add_texts(websess_session *s, const Record *r) {
         if (arena_reserve(&s->text, IDENT_HEX_SIZE + 1 + size + 1) < 0)
                 return -ENOMEM;
         s->id = s->text.used;
-        ident_format(&r->id, s->text.data + s->id);
+        s->ident = r->id;
+        s->id_unwritten = true;
         s->text.used += IDENT_HEX_SIZE + 1;
         block = arena_put(&s->text, r->service.data, size);
         s->service = place(s, block, r, r->service);

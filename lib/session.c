@@ -35,6 +35,7 @@ void websess_session_clear(websess_session *s) {
         s->loaded = s->token_is_new = s->admin = false;
         arena_clear(&s->text);
         s->id = s->service = s->user = s->remote_host = s->user_agent = s->creator_unit = s->set_cookie = ARENA_NONE;
+        s->id_unwritten = false;
         s->n_roles = s->n_methods = 0;
         s->uid = s->creator_uid = RECORD_NO_UID;
         s->level = 0;
@@ -59,7 +60,15 @@ static const char *text(const websess_session *s, size_t offset) {
 }
 
 const char *websess_session_id(const websess_session *s) {
-        return s ? text(s, s->id) : NULL;
+        websess_session *filled = (websess_session *) s;
+
+        if (!s)
+                return NULL;
+        if (s->id_unwritten) {
+                ident_format(&s->ident, filled->text.data + s->id);
+                filled->id_unwritten = false;
+        }
+        return text(s, s->id);
 }
 
 const char *websess_session_service(const websess_session *s) {

@@ -22,6 +22,8 @@ struct websess_session {
 
         Arena text;                     /* all strings below, by offset; ARENA_NONE where there is none */
         size_t id, service, user, remote_host, user_agent, creator_unit, set_cookie;
+        Ident ident;
+        bool id_unwritten;              /* there is room for its text, and nobody has asked for it yet */
         size_t roles[ROLES_MAX], methods[METHODS_MAX];
         size_t n_roles, n_methods;
 
@@ -52,7 +54,7 @@ int session_read(websess_session *s, sd_bus_message *m);
 /* The same out of bytes. Sets no error text: what cannot be read like this is read by sd-bus. */
 int session_read_bytes(websess_session *s, Unmarshal *u);
 
-/* The same from a decoded record, whose attributes are left where they are until somebody asks for them. Now by the steady clock and by the boot
+/* The same from a decoded record, whose attributes and id are left as they are until somebody asks for them. Now by the steady clock and by the boot
  * clock. 0 or -ENOMEM. */
 int session_fill(websess_session *s, const Record *r, uint64_t now, uint64_t boottime);
 
