@@ -14,6 +14,7 @@
 #define OPEN_TIMEOUT_USEC UINT64_C(1000000)
 #define PAGE ((size_t) 4096)
 #define PAUSE_USEC UINT64_C(5000000)            /* after a refusal */
+#define SHORT_PAUSE_USEC UINT64_C(250000)       /* where the map is being filled, which takes a microsecond a session */
 
 struct MapRef {
         MapRef *next;                   /* in the handle's list of all */
@@ -173,6 +174,7 @@ void map_handle_open(websess *w) {
         unsigned mine = process_generation() + 1, other;
         MapRef *m = NULL;
         ErrorText text;
+        int r;
 
         if (h->off || !*w->service || atomic_load_explicit(&h->current, memory_order_relaxed) ||
             client_now() < atomic_load_explicit(&h->not_before, memory_order_relaxed))
@@ -184,10 +186,11 @@ void map_handle_open(websess *w) {
 
         if (!atomic_load_explicit(&h->current, memory_order_relaxed)) {
                 error_save(&text);
-                if (open_map(w, &m) == 0)
+                r = open_map(w, &m);
+                if (r == 0)
                         take_over(h, m);
                 else
-                        atomic_store_explicit(&h->not_before, client_now() + PAUSE_USEC, memory_order_relaxed);
+                        atomic_store_explicit(&h->not_before, client_now() + (r == FAULT_UNAVAILABLE ? SHORT_PAUSE_USEC : PAUSE_USEC), memory_order_relaxed);
                 error_restore(&text);
         }
         atomic_store(&h->opening, 0);

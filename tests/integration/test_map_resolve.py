@@ -263,6 +263,19 @@ def test_L03_without_room_a_map_says_that_it_is_incomplete(broker, place):
                 lib.resolve(token)
 
 
+def test_L06_after_a_reload_readers_have_the_next_map_as_soon_as_it_is_filled(broker):
+    with with_map(broker) as lib:
+        token = [lib.create(f"u{i}") for i in range(3000)][0].token     # more than are moved at once
+        broker.reload()
+
+        def has_it():
+            lib.resolve(token)
+            return any(line.startswith("slow: ") and "1 readers" in line for line in lib.status()["Maps"])
+        wait_until(has_it, timeout=3, what="a reader of the next map")
+        with hung(broker):
+            assert lib.resolve(token).user == "u0"
+
+
 def test_an_operator_sees_the_maps(broker):
     def shown():
         return next((line for line in lib.status()["Maps"] if line.startswith("slow: ")), None)
