@@ -58,11 +58,14 @@ inline take(c) {
         }
 }
 
+/* What a record of the second session holds is no version of the first. */
+#define WORD(s, version) (version + 64 * s)
+
 /* Stores between the two increments may become visible in any order. */
 inline write_slot(c, s, version) {
         if
-        :: id[c] = s + 1; word0[c] = version; word1[c] = version
-        :: word1[c] = version; id[c] = s + 1; word0[c] = version
+        :: id[c] = s + 1; word0[c] = WORD(s, version); word1[c] = WORD(s, version)
+        :: word1[c] = WORD(s, version); id[c] = s + 1; word0[c] = WORD(s, version)
         fi
 }
 
@@ -126,9 +129,13 @@ proctype broker() {
                 :: place[s] != 0 ->                     /* delete */
                         begin(s, true);
                         old = place[s] - 1;
+#if BREAK == 6
+                        first[s] = next[old];
+#else
                         open(s);
                         first[s] = next[old];
                         close(s);
+#endif
                         place[s] = 0;
                         used[old] = false;
                         acked[s] = begun[s]
