@@ -246,7 +246,7 @@ def test_S09_denial_waits_for_its_time_since_the_last_answers(world, shared):
 
 @pytest.fixture
 def short(place):
-    place.settings("[PAM]\nMaxHelpers=2\nIdleHelpers=1\nQueueTimeoutSec=300ms\nConversationSec=3s\nFailureDelaySec=100ms\n")
+    place.settings("[PAM]\nMaxHelpers=2\nIdleHelpers=1\nQueueTimeoutSec=2s\nConversationSec=3s\nFailureDelaySec=100ms\n")
 
 
 def test_too_many_wait_and_are_told_so(short, helper, broker, private):
