@@ -246,10 +246,15 @@ def test_S09_denial_waits_for_its_time_since_the_last_answers(world, shared):
 
 @pytest.fixture
 def short(place):
-    place.settings("[PAM]\nMaxHelpers=2\nIdleHelpers=1\nQueueTimeoutSec=2s\nConversationSec=3s\nFailureDelaySec=100ms\n")
+    place.settings("[PAM]\nMaxHelpers=2\nIdleHelpers=1\nQueueTimeoutSec=300ms\nConversationSec=3s\nFailureDelaySec=100ms\n")
 
 
-def test_too_many_wait_and_are_told_so(short, helper, broker, private):
+@pytest.fixture
+def few(place):
+    place.settings("[PAM]\nMaxHelpers=2\nIdleHelpers=1\nQueueTimeoutSec=2s\n")
+
+
+def test_too_many_wait_and_are_told_so(few, helper, broker, private):
     talks = [begin(private, "default", "alice") for _ in range(3)]
     talks[0].go(), talks[1].go()
     with raises("TooMany") as caught:
