@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A client that goes on and on, as one of many: python3 soak.py SOCKET SECONDS CONNECTIONS <tokens
 
-It keeps the number of its sessions: what it creates, it ends another for. Each connection has one call under way. At the end it
+It keeps the number of its sessions, and by and by what they weigh: what it creates, it ends another for, and their attributes are of all sizes from the beginning. Each connection has one call under way. At the end it
 writes one line: how many calls it has made.
 """
 import os
@@ -18,15 +18,15 @@ CREATE = ("CreateSession", "ssasa{sv}a{sv}", "many")
 
 def another(chance, token):
     """A call, and whether it answers with a token that takes the old one's place."""
-    dice = chance.random()
+    dice, seen = chance.random(), ("s", "x" * chance.randrange(200))
     if dice < 0.5:
         return ("Resolve", "ssa{sv}", "many", token, {}), False
     if dice < 0.6:
-        return ("SetAttributes", "ssa{sv}ast", "many", token, {"seen": ("s", "x" * chance.randrange(200))}, [], 0), False
+        return ("SetAttributes", "ssa{sv}ast", "many", token, {"seen": seen}, [], 0), False
     if dice < 0.7:
         return ("Rotate", "ssa{sv}", "many", token, {}), True
     # As a login: the old session ends in the same commit, wherever it lies in the file
-    return ("CreateSession", "ssasa{sv}a{sv}", "many", f"u{chance.randrange(10 ** 6)}", [], {"company": ("x", 42)},
+    return ("CreateSession", "ssasa{sv}a{sv}", "many", f"u{chance.randrange(10 ** 6)}", [], {"company": ("x", 42), "seen": seen},
             {"ReplaceToken": ("s", token), "RemoteHost": ("s", "192.0.2.7")}), True
 
 
