@@ -75,8 +75,25 @@ static void connect_to(Connection *c, const char *path) {
         }
 }
 
+/* Of all sizes, as soak.py's */
+static void put_attributes(Marshal *m) {
+        static char seen[200];
+        MarshalArray all = marshal_open(m, 8);
+
+        memset(seen, 'x', sizeof(seen));
+        marshal_align(m, 8);
+        marshal_string(m, slice_of("company"));
+        marshal_signature(m, slice_of("x"));
+        marshal_u64(m, 42);
+        marshal_align(m, 8);
+        marshal_string(m, slice_of("seen"));
+        marshal_signature(m, slice_of("s"));
+        marshal_string(m, (Slice) { seen, (size_t) random() % sizeof(seen) });
+        marshal_close(m, all);
+}
+
 static void create(Connection *c, const char *service, uint32_t serial) {
-        uint8_t bytes[512];
+        uint8_t bytes[1024];
         char user[16];
         Marshal m = { .data = bytes, .size = sizeof(bytes) };
 
@@ -84,11 +101,11 @@ static void create(Connection *c, const char *service, uint32_t serial) {
                 .type = MARSHAL_CALL, .serial = serial, .path = slice_of(WEBSESS_MANAGER_PATH), .interface = slice_of(WEBSESS_MANAGER_INTERFACE),
                 .member = slice_of("CreateSession"), .destination = slice_of(WEBSESS_BUS_NAME), .signature = slice_of("ssasa{sv}a{sv}"),
         });
-        snprintf(user, sizeof(user), "u%u", serial % 1000);
+        snprintf(user, sizeof(user), "u%ld", random() % 1000000);
         marshal_string(&m, slice_of(service));
         marshal_string(&m, slice_of(user));
         marshal_close(&m, marshal_open(&m, 4));
-        marshal_close(&m, marshal_open(&m, 8));
+        put_attributes(&m);
         marshal_close(&m, marshal_open(&m, 8));
         marshal_end(&m);
         if (m.full)
@@ -118,6 +135,7 @@ static void make(const char *path, const char *service, uint32_t n) {
         static Connection c;
         uint32_t asked = 0;
 
+        srandom((unsigned) getpid());
         connect_to(&c, path);
         for (uint32_t taken = 0; taken < n; taken++) {
                 while (asked < n && asked - taken < WINDOW)
