@@ -178,6 +178,7 @@ int manager_open_store(Manager *m, Fault *f) {
         r = store_load(m->store, load_one, &l);
         if (r < 0)
                 return r;
+        table_loaded(m->table);
         last = store_last(m->store);
         ident_seen(&m->table->idents, &last);
         r = store_start(m->store);

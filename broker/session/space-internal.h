@@ -31,6 +31,7 @@ struct Space {
         char *texts;                    /* the facts' slices point in here */
         uint64_t generation, visible;
         bool own_readers;
+        bool at_once;                   /* see space_fill_at_once() */
         bool left_behind;               /* a session's record could not be moved out of the map that is replaced */
 };
 

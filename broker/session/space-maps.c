@@ -94,7 +94,11 @@ static void move(Space *sp, Map *to, Session *s) {
                 map_set_flags(to, MAP_INCOMPLETE);
 }
 
-/* ---- in one go: from a map that leaves sessions out, from none, or to none ---- */
+/* ---- in one go: from a map that leaves sessions out, from none, to none, or while nobody is waiting ---- */
+
+void space_fill_at_once(Space *sp, bool at_once) {
+        sp->at_once = at_once;
+}
 
 static void move_in(Space *sp, Session *s) {
         move(sp, sp->map, s);
@@ -159,7 +163,7 @@ static void begin(Space *sp, uint32_t n_buckets, uint64_t n_cells) {
 
         fill_up(sp);
         (void) make_map(sp, n_buckets, n_cells, &new, &place);
-        if (!new || !sp->map || (map_flags(sp->map) & MAP_INCOMPLETE)) {
+        if (!new || !sp->map || sp->at_once || (map_flags(sp->map) & MAP_INCOMPLETE)) {
                 replace(sp, new, place);
                 return;
         }

@@ -43,6 +43,8 @@ void space_touch(Space *sp, const Session *s);          /* publish s->last_seen 
 
 /* A new map in place of this one, with these facts: the policy changed, or somebody lost the right to the old one. Readers ask the broker until it is filled, which a small one is at once. */
 void space_supersede(Space *sp, const MapFacts *facts);
+/* From now on a next map is filled in one go, which takes half as long: while nobody can be waiting, as when the database is loaded. */
+void space_fill_at_once(Space *sp, bool at_once);
 /* When space_collect() has something to do, CLOCK_BOOTTIME; UINT64_MAX: nothing. */
 uint64_t space_next_collection(const Space *sp);
 /* Go on filling the next map, or give back some of the memory of maps that were superseded. */

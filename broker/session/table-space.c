@@ -40,9 +40,18 @@ int table_space(Table *t, Slice service, Space **ret) {
                 free(e);
                 return r;
         }
+        space_fill_at_once(e->space, t->loading);
         LIST_INSERT_HEAD(&t->spaces, e, link);
         *ret = e->space;
         return 0;
+}
+
+void table_loaded(Table *t) {
+        TableSpace *e;
+
+        t->loading = false;
+        LIST_FOREACH(e, &t->spaces, link)
+                space_fill_at_once(e->space, false);
 }
 
 uint64_t table_next_collection(const Table *t) {

@@ -394,6 +394,7 @@ int table_load(Table *t, const Ident *id, const void *data, size_t size, uint64_
                 return -ENOMEM;
         memcpy(copy, data, size);
 
+        t->loading = true;
         k = table_add(t, &r, &s);
         if (k < 0)
                 return k;

@@ -82,6 +82,7 @@ typedef struct Table {
         TableFacts facts;
         IdentSource idents;
         uint64_t n_visible;
+        bool loading;                   /* records come from the database, and nobody is waiting yet */
         uint64_t n_changes;             /* in flight */
         STAILQ_HEAD(, Change) finishing;        /* change.c's: committed, and not yet all visible */
         TableEvents events;
@@ -104,6 +105,7 @@ Table *table_free(Table *t);
 
 /* A record of the database. 0, or a negative errno; -EBADMSG for a damaged one, which is not taken. */
 int table_load(Table *t, const Ident *id, const void *data, size_t size, uint64_t now_steady);
+void table_loaded(Table *t);            /* that was all */
 
 /* Visible sessions only. */
 Session *table_find(Table *t, const Ident *id);
