@@ -18,8 +18,6 @@
 #include "span.h"
 #include "websess-names.h"
 
-#define CHILDREN_MAX 1000u
-
 /* ---- answers to Continue ---- */
 
 static int append_prompts(sd_bus_message *reply, const AuthPrompt *prompts, size_t n) {
@@ -229,18 +227,16 @@ int api_find_conversation(void *userdata, const BusClient *client, const char *c
         return 0;
 }
 
-int api_conversation_children(void *userdata, const BusClient *client, char ***ret) {
-        char **list = calloc(CHILDREN_MAX + 1, sizeof(char *));
+int api_conversation_children(void *userdata, const BusClient *client, char cursor[static BUS_CURSOR_SIZE], BusChild each, void *to) {
         Manager *m = userdata;
-        size_t n = 0;
+        char name[24];
         Login *l;
 
-        if (!list)
-                return -ENOMEM;
         TAILQ_FOREACH(l, &m->logins, link)
-                if (n < CHILDREN_MAX && owned_by(l, client) && asprintf(&list[n], "%" PRIu64, l->number) >= 0)
-                        n++;
-        list[n] = NULL;
-        *ret = list;
+                if (owned_by(l, client)) {
+                        snprintf(name, sizeof(name), "%" PRIu64, l->number);
+                        each(to, name);
+                }
+        cursor[0] = 0;
         return 0;
 }

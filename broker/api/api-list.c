@@ -12,7 +12,8 @@
 
 #define PAGE_MAX 1000u
 #define SCAN_MAX 100000u        /* records looked at in one call; a page may then be short, and its cursor leads on */
-#define CHILDREN_MAX 1000u
+#define PIECE 64u               /* records looked at before it is somebody else's turn … */
+#define LISTED 15u              /* … each that is listed costing as much as so many more */
 
 /* ---- one ---- */
 
@@ -76,6 +77,15 @@ int api_find_session(void *userdata, const BusClient *client, const char *child,
 
 /* ---- many ---- */
 
+bool api_manages_any(const Manager *m, const Caller *caller) {
+        if (caller_is_root(caller))
+                return true;
+        for (size_t i = 0; i < m->policy->n_services; i++)
+                if (access_allows(m->policy->services[i], RIGHT_MANAGE, caller))
+                        return true;
+        return false;
+}
+
 /* Where candidates come from, so that a caller with one user or one uid in mind does not walk over everybody. */
 typedef struct Walk {
         Manager *manager;
@@ -85,13 +95,10 @@ typedef struct Walk {
         bool own_only;          /* the caller manages nothing: his own uid's sessions */
 } Walk;
 
-bool api_manages_any(const Manager *m, const Caller *caller) {
-        if (caller_is_root(caller))
-                return true;
-        for (size_t i = 0; i < m->policy->n_services; i++)
-                if (access_allows(m->policy->services[i], RIGHT_MANAGE, caller))
-                        return true;
-        return false;
+static Walk walk(Manager *m, const BusClient *client, const Options *filter) {
+        const Caller *caller = bus_client_caller(client);
+
+        return (Walk) { .manager = m, .caller = caller, .filter = filter, .now = manager_now(m).steady, .own_only = !api_manages_any(m, caller) };
 }
 
 static bool has_prefix(Slice s, Slice prefix) {
@@ -115,53 +122,22 @@ static bool matches(const Walk *w, const Session *s, Record *r) {
         return verdict_live(r, w->now) && api_may_manage(w->manager, w->caller, r);
 }
 
-/* The next candidate behind s (NULL: the first one behind the cursor). */
-static Session *advance(const Walk *w, Session *s) {
-        const Ident *after = NULL;
-        Owner *o;
-        Ident id;
+/* The next candidate behind one (NULL: the first of all). Where an owner's sessions end behind one that is gone is not known any more: then it is looked for among everybody's. */
+static Session *next_behind(const Walk *w, const Ident *after) {
+        Owner *o = w->own_only ? table_find_owner(w->manager->table, w->caller->uid) : NULL;
+        Session *s = o && after ? table_find(w->manager->table, after) : NULL;
 
-        if (s)
-                after = &s->id;
-        else if (w->filter->after.size > 0 && ident_parse(w->filter->after.data, w->filter->after.size, &id))
-                after = &id;
-
-        if (!w->own_only)
-                return table_next(w->manager->table, after);
-        if (s)
+        if (s && session_owner(s) == o)
                 return TAILQ_NEXT(s, more->of_owner);
-
-        o = table_find_owner(w->manager->table, w->caller->uid);
-        s = o ? TAILQ_FIRST(&o->sessions) : NULL;
-        while (s && after && ident_compare(&s->id, after) <= 0)
-                s = TAILQ_NEXT(s, more->of_owner);
-        return s;
+        if (w->own_only && (!o || !after))
+                return o ? TAILQ_FIRST(&o->sessions) : NULL;
+        return table_next(w->manager->table, after);
 }
 
-static int append_page(sd_bus_message *reply, const Walk *w, char cursor[static IDENT_HEX_SIZE + 1]) {
-        uint32_t limit = w->filter->limit > 0 && w->filter->limit < PAGE_MAX ? w->filter->limit : PAGE_MAX;
-        uint32_t n = 0, scanned = 0;
-        Session *s, *last = NULL;
-        Record r;
-        int k = 0;
+static Session *next(const Walk *w, const Session *s) {
+        const Owner *o = w->own_only ? session_owner(s) : NULL;
 
-        cursor[0] = 0;
-        for (s = advance(w, NULL); s; s = advance(w, s)) {
-                if (n >= limit || scanned >= SCAN_MAX) {
-                        ident_format(&last->id, cursor);
-                        break;
-                }
-                scanned++;
-                last = s;
-                if (!matches(w, s, &r))
-                        continue;
-                k = api_append_session(reply, &r, NULL);
-                if (k < 0)
-                        return k;
-                n++;
-        }
-
-        return 0;
+        return o && o->uid == w->caller->uid ? TAILQ_NEXT(s, more->of_owner) : table_next(w->manager->table, &s->id);
 }
 
 static int check_filter(Manager *m, const Options *o, Fault *f) {
@@ -170,67 +146,113 @@ static int check_filter(Manager *m, const Options *o, Fault *f) {
         return o->service.size > 0 ? api_service_by_name(m, o->service, &s, f) : 0;
 }
 
-HANDLER(api_list_sessions) {
-        OPTIONS_DONE Options o = {};
-        Manager *manager = userdata;
-        char cursor[IDENT_HEX_SIZE + 1];
-        sd_bus_message *reply = NULL;
-        Walk w = {
-                .manager = manager, .caller = bus_client_caller(bus_call_client(call)), .filter = &o,
-                .now = manager_now(manager).steady,
-        };
-        int k;
+/* A page on the way. What it says is true of each session when its turn comes. */
+typedef struct Listing {
+        Manager *manager;
+        Options filter;                 /* points into the call's message */
+        sd_bus_message *message, *reply;
+        Ident last;                     /* the last one that was looked at */
+        bool begun;
+        uint32_t limit, n, scanned;
+} Listing;
 
-        k = args_options(m, OPTIONS_FILTER, &o, f);
-        if (k != 0)
-                return k;
-        k = check_filter(manager, &o, f);
-        if (k != 0)
-                return k;
-        w.own_only = !api_manages_any(manager, w.caller);
+static void listing_done(void *state) {
+        Listing *l = state;
 
-        k = bus_call_new_reply(call, &reply);
-        if (k >= 0)
-                k = sd_bus_message_open_container(reply, 'a', "a{sv}");
-        if (k >= 0)
-                k = append_page(reply, &w, cursor);
-        if (k >= 0)
-                k = sd_bus_message_close_container(reply);
-        if (k >= 0)
-                k = sd_bus_message_append_basic(reply, 's', cursor);
-        if (k >= 0)
-                k = bus_call_send(call, reply);
-        sd_bus_message_unref(reply);
-        return k < 0 ? k : 0;
+        options_done(&l->filter);
+        sd_bus_message_unref(l->reply);
+        sd_bus_message_unref(l->message);
+        free(l);
 }
 
-int api_session_children(void *userdata, const BusClient *client, char ***ret) {
-        Manager *manager = userdata;
-        Walk w = {
-                .manager = manager, .caller = bus_client_caller(client), .filter = &(Options) {}, .now = manager_now(manager).steady,
-        };
-        char **list = calloc(CHILDREN_MAX + 1, sizeof(*list));
-        uint32_t scanned = 0;
-        size_t n = 0;
+static int send_page(BusCall *call, Listing *l, bool whole) {
+        char cursor[IDENT_HEX_SIZE + 1] = "";
+        int r;
+
+        if (!whole)
+                ident_format(&l->last, cursor);
+        r = sd_bus_message_close_container(l->reply);
+        if (r >= 0)
+                r = sd_bus_message_append_basic(l->reply, 's', cursor);
+        if (r >= 0)
+                r = bus_call_send(call, l->reply);
+        return r < 0 ? r : 0;
+}
+
+static int list_on(BusCall *call, void *state, bool *more, Fault *f) {
+        Listing *l = state;
+        Walk w = walk(l->manager, bus_call_client(call), &l->filter);
+        unsigned left = PIECE;
+        Session *s;
         Record r;
+        int k;
 
-        if (!list)
-                return -ENOMEM;
-
-        w.own_only = !api_manages_any(manager, w.caller);
-        for (Session *s = advance(&w, NULL); s && n < CHILDREN_MAX && scanned++ < SCAN_MAX; s = advance(&w, s)) {
+        for (s = next_behind(&w, l->begun ? &l->last : NULL); s; s = next(&w, s)) {
+                if (l->n >= l->limit || l->scanned >= SCAN_MAX)
+                        return send_page(call, l, false);
+                if (left == 0) {
+                        *more = true;
+                        return 0;
+                }
+                l->last = s->id;
+                l->begun = true;
+                l->scanned++;
+                left--;
                 if (!matches(&w, s, &r))
                         continue;
-                list[n] = malloc(IDENT_HEX_SIZE + 1);
-                if (!list[n]) {
-                        while (n > 0)
-                                free(list[--n]);
-                        free(list);
-                        return -ENOMEM;
-                }
-                ident_format(&s->id, list[n++]);
+                k = api_append_session(l->reply, &r, NULL);
+                if (k < 0)
+                        return k;
+                l->n++;
+                left -= left < LISTED ? left : LISTED;
         }
+        return send_page(call, l, true);
+}
 
-        *ret = list;
+HANDLER(api_list_sessions) {
+        Manager *manager = userdata;
+        Listing *l = calloc(1, sizeof(*l));
+        int k;
+
+        if (!l)
+                return -ENOMEM;
+        l->manager = manager;
+        l->message = sd_bus_message_ref(m);
+        k = args_options(m, OPTIONS_FILTER, &l->filter, f);
+        if (k == 0)
+                k = check_filter(manager, &l->filter, f);
+        if (k == 0)
+                k = bus_call_new_reply(call, &l->reply);
+        if (k >= 0 && l->reply)
+                k = sd_bus_message_open_container(l->reply, 'a', "a{sv}");
+        if (k < 0 || !l->reply) {
+                listing_done(l);
+                return k;
+        }
+        l->limit = l->filter.limit > 0 && l->filter.limit < PAGE_MAX ? l->filter.limit : PAGE_MAX;
+        l->begun = l->filter.after.size > 0 && ident_parse(l->filter.after.data, l->filter.after.size, &l->last);
+        return bus_call_work(call, list_on, l, listing_done);
+}
+
+int api_session_children(void *userdata, const BusClient *client, char cursor[static BUS_CURSOR_SIZE], BusChild each, void *to) {
+        Walk w = walk(userdata, client, &(Options) {});
+        char name[IDENT_HEX_SIZE + 1];
+        unsigned left = PIECE;
+        Ident last;
+        Session *s;
+        Record r;
+
+        s = next_behind(&w, ident_parse(cursor, strlen(cursor), &last) ? &last : NULL);
+        for (cursor[0] = 0; s; s = next(&w, s)) {
+                if (left-- == 0) {
+                        ident_format(&last, cursor);
+                        break;
+                }
+                last = s->id;
+                if (!matches(&w, s, &r))
+                        continue;
+                ident_format(&s->id, name);
+                each(to, name);
+        }
         return 0;
 }

@@ -2,12 +2,15 @@
 /* For whoever holds a token: look at its session, change it, end it. Resolve is the call that everything else is for. */
 #include "api.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "manager-maps.h"
 #include "validate.h"
 #include "verdict.h"
+
+#define TOUCHES 64u             /* before it is somebody else's turn */
 
 /* Service and token, the first two arguments of all of these. */
 static int read_token(Manager *m, BusCall *call, sd_bus_message *message, const Service **ret, Slice *ret_token, Fault *f) {
@@ -268,36 +271,72 @@ HANDLER(api_logout) {
         return 0;
 }
 
-HANDLER(api_touch) {
-        _cleanup_(strings_done) Strings ids = {};
-        Manager *manager = userdata;
-        uint64_t now = manager_now(manager).steady;
+typedef struct Touching {
+        Manager *manager;
+        Policy *policy;                 /* service's */
         const Service *service;
+        sd_bus_message *message;        /* read as far as they are touched */
+} Touching;
+
+static void touching_done(void *state) {
+        Touching *t = state;
+
+        policy_unref(t->policy);
+        sd_bus_message_unref(t->message);
+        free(t);
+}
+
+static void touch_one(const Touching *t, const Ident *id, uint64_t now) {
+        Session *s = table_find(t->manager->table, id);
+        Record r;
+
+        if (!s)
+                return;
+        session_view(s, &r);
+        if (slice_equal(r.service, slice_of(t->service->name)) && verdict_live(&r, now))
+                table_touch(t->manager->table, s, now, t->service->touch_usec);
+}
+
+static int touch_on(BusCall *call, void *state, bool *more, Fault *f) {
+        Touching *t = state;
+        uint64_t now = manager_now(t->manager).steady;
+
+        for (unsigned n = 0; n < TOUCHES; n++) {
+                const char *text;
+                Ident id;
+                int k;
+
+                k = sd_bus_message_read_basic(t->message, 's', &text);
+                if (k < 0)
+                        return k;
+                if (k == 0)
+                        return bus_call_reply(call, "");
+                if (!ident_parse(text, strlen(text), &id))
+                        return fault(f, FAULT_INVALID_ARGUMENT, "ids: a session id is 32 lower-case hex digits");
+                touch_one(t, &id, now);
+        }
+        *more = true;
+        return 0;
+}
+
+/* There may be a thousand ids and more. Those before one that is none have been touched. */
+HANDLER(api_touch) {
+        Manager *manager = userdata;
+        const Service *service;
+        Touching *t;
         int k;
 
         k = api_service(manager, call, m, RIGHT_RESOLVE, &service, f);
         if (k != 0)
                 return k;
-        k = args_strings(m, &ids);
+        k = sd_bus_message_enter_container(m, 'a', "s");
         if (k < 0)
                 return k;
-
-        for (size_t i = 0; i < ids.n; i++) {
-                Session *s;
-                Record r;
-                Ident id;
-
-                if (!ident_parse(ids.items[i].data, ids.items[i].size, &id))
-                        return fault(f, FAULT_INVALID_ARGUMENT, "ids: a session id is 32 lower-case hex digits");
-                s = table_find(manager->table, &id);
-                if (!s)
-                        continue;
-                session_view(s, &r);
-                if (slice_equal(r.service, slice_of(service->name)) && verdict_live(&r, now))
-                        table_touch(manager->table, s, now, service->touch_usec);
-        }
-
-        return bus_call_reply(call, "");
+        t = calloc(1, sizeof(*t));
+        if (!t)
+                return -ENOMEM;
+        *t = (Touching) { manager, policy_ref(manager->policy), service, sd_bus_message_ref(m) };
+        return bus_call_work(call, touch_on, t, touching_done);
 }
 
 /* What was handed out cannot be taken back, but it can be superseded: see maps_supersede(). */

@@ -25,7 +25,7 @@ HANDLER(api_begin_login);
 HANDLER(api_continue);
 HANDLER(api_cancel);
 int api_find_conversation(void *userdata, const BusClient *client, const char *child, void **ret, Fault *f);
-int api_conversation_children(void *userdata, const BusClient *client, char ***ret);
+int api_conversation_children(void *userdata, const BusClient *client, char cursor[static BUS_CURSOR_SIZE], BusChild each, void *to);
 
 void api_client_gone(void *userdata, BusClient *client);
 /* Shutdown: logins still in progress are answered Unavailable. */
@@ -49,7 +49,7 @@ HANDLER(api_list_sessions);
 /* The live session of an id, if the caller may manage it or it is his own. */
 int api_session_by_id(Manager *m, Slice id, const Caller *caller, Session **ret, Fault *f);
 int api_find_session(void *userdata, const BusClient *client, const char *child, void **ret, Fault *f);
-int api_session_children(void *userdata, const BusClient *client, char ***ret);
+int api_session_children(void *userdata, const BusClient *client, char cursor[static BUS_CURSOR_SIZE], BusChild each, void *to);
 
 /* api-explain.c: why */
 HANDLER(api_explain);

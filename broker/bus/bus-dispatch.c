@@ -95,6 +95,12 @@ static int check_signature(BusCall *c, const BusMethod *method) {
         return call_error(c, SD_BUS_ERROR_INVALID_ARGS, "%s takes (%s), not (%s)", method->member, expected, got) ?: 1;
 }
 
+int call_outcome(BusCall *c, int r, Fault *f) {
+        if (r == -EBADMSG && !message_is_sound(c->message))
+                return fault(f, FAULT_INVALID_ARGUMENT, "the arguments of %s are malformed", sd_bus_message_get_member(c->message));
+        return r;
+}
+
 static int call_method(BusCall *c, const BusMethod *method, BusTarget *t, Fault *f) {
         Bus *b = c->client->bus;
         int r;
@@ -110,11 +116,7 @@ static int call_method(BusCall *c, const BusMethod *method, BusTarget *t, Fault 
                 r = method->handler(c, c->message, t, b, f);
         else
                 r = method->handler(c, c->message, t->found, b->userdata, f);
-        /* sd-bus looks at strings as they are read. A message it can't read is the sender's fault; anything else is
-         * ours. */
-        if (r == -EBADMSG && !message_is_sound(c->message))
-                return fault(f, FAULT_INVALID_ARGUMENT, "the arguments of %s are malformed", method->member);
-        return r;
+        return call_outcome(c, r, f);
 }
 
 static int dispatch(BusCall *c, Fault *f) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the Bus share: bus.c (life), bus-client.c (callers, signals), bus-call.c (replies), bus-dispatch.c
+ * What the files of the Bus share: bus.c (life), bus-client.c (callers, signals), bus-call.c (replies), bus-work.c (long calls), bus-dispatch.c
  * and bus-standard.c (from a message to a handler), bus-driver.c (org.freedesktop.DBus on the private socket),
  * bus-system.c (the system bus), listener.c and peer.c (the private socket). For them alone.
  *
@@ -22,6 +22,7 @@
 typedef struct Listener Listener;
 typedef struct Peer Peer;
 typedef struct System System;
+typedef struct BusWork BusWork;
 
 /* The broker's own unique name on the private socket: what GetNameOwner says and what every message there bears as
  * sender. */
@@ -32,6 +33,7 @@ typedef struct System System;
 
 LIST_HEAD(PeerList, Peer);
 LIST_HEAD(ClientList, BusClient);
+TAILQ_HEAD(WorkList, BusWork);
 
 struct Bus {
         sd_event *event;
@@ -48,6 +50,7 @@ struct Bus {
         System *system;
         struct PeerList peers;
         struct ClientList subscribers;
+        struct WorkList works;          /* in order of arrival */
         unsigned n_peers, n_pending;
         uint64_t last_name;
         sd_id128_t guid;
@@ -119,14 +122,21 @@ int call_new(BusCall **ret, BusClient *client, sd_bus_message *m);
 int call_error(BusCall *c, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 DEFINE_CLEANUP(BusCall *, bus_call_unref)
 
+/* bus-work.c */
+void bus_works_finish(Bus *b);          /* shutdown: whatever was begun is answered */
+void bus_works_drop(Bus *b);
+
 /* bus-dispatch.c: everything from a method call to its answer. Never fails: what goes wrong is answered. */
 void bus_dispatch(BusClient *client, sd_bus_message *m);
+/* What a handler's word means. sd-bus looks at strings as they are read: a message that it cannot read is the sender's fault; anything else is ours. */
+int call_outcome(BusCall *c, int r, Fault *f);
 /* A whole message as it came over the private socket: fill reply and say true, or leave it to bus_dispatch(). */
 bool bus_dispatch_quickly(BusClient *client, const uint8_t *message, size_t size, uint32_t serial, Marshal *reply);
 const BusInterface *target_interface(const BusTarget *t, const char *name);
 
 /* bus-standard.c: what every object has. Handlers get a BusTarget as their object. */
 extern const BusInterface *const bus_standard_interfaces[];
+extern const BusInterface bus_introspectable_interface;        /* bus-introspectable.c */
 
 /* bus-driver.c: what a bus daemon would answer */
 extern const BusObject bus_driver_objects[];

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes what org.freedesktop.DBus.Introspectable answers. Names in the tables need no escaping; names of children are
  * path elements. Pure. */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "bus-introspect.h"
@@ -72,27 +70,21 @@ static void write_interface(FILE *f, const BusInterface *i) {
         fputs("  </interface>\n", f);
 }
 
-int introspect_write(
-        char **ret, const BusInterface *const *standard, const BusInterface *const *interfaces, char *const *children) {
-        char *text = NULL;
-        size_t size;
-        FILE *f = open_memstream(&text, &size);
-
-        if (!f)
-                return -ENOMEM;
+void introspect_begin(FILE *f, const BusInterface *const *standard, const BusInterface *const *interfaces) {
         fputs("<!DOCTYPE node PUBLIC \"-//freedesktop//DTD D-BUS Object Introspection 1.0//EN\"\n"
               "\"http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd\">\n<node>\n", f);
         for (; standard && *standard; standard++)
                 write_interface(f, *standard);
         for (; interfaces && *interfaces; interfaces++)
                 write_interface(f, *interfaces);
-        for (; children && *children; children++)
-                fprintf(f, "  <node name=\"%s\"/>\n", *children);
+}
+
+void introspect_child(FILE *f, const char *name) {
+        fputs("  <node name=\"", f);
+        fputs(name, f);
+        fputs("\"/>\n", f);
+}
+
+void introspect_end(FILE *f) {
         fputs("</node>\n", f);
-        if (ferror(f) || fclose(f) != 0) {
-                free(text);
-                return -ENOMEM;
-        }
-        *ret = text;
-        return 0;
 }

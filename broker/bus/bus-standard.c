@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every object has: org.freedesktop.DBus.Peer, .Introspectable and .Properties. Their handlers get a BusTarget as
- * the object and the Bus as userdata. Paths above an object have no interface of their own and are there to be walked
- * through.
+ * What every object has: org.freedesktop.DBus.Peer, .Properties and, from bus-introspectable.c, .Introspectable. Their handlers get a BusTarget as
+ * the object and the Bus as userdata.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bus-internal.h"
-#include "bus-introspect.h"
-#include "texts.h"
 
 /* ---- Peer ---- */
 
@@ -27,88 +24,6 @@ static int on_get_machine_id(BusCall *call, sd_bus_message *m, void *object, voi
         if (r < 0)
                 return call_error(call, SD_BUS_ERROR_FAILED, "this machine has no machine id: %s", strerror(-r));
         return bus_call_reply(call, "s", sd_id128_to_string(id, text));
-}
-
-/* ---- Introspectable ---- */
-
-typedef struct Names {
-        char **list;
-        size_t n;
-} Names;
-
-static void names_done(Names *names) {
-        texts_free(names->list);
-}
-
-static int names_append(Names *names, const char *name, size_t size) {
-        int r = texts_append(&names->list, names->n, name, size);
-
-        if (r == 0)
-                names->n++;
-        return r;
-}
-
-/* Append a name unless it is there. */
-static int names_add(Names *names, const char *name, size_t size) {
-        for (size_t i = 0; i < names->n; i++)
-                if (strncmp(names->list[i], name, size) == 0 && names->list[i][size] == '\0')
-                        return 0;
-        return names_append(names, name, size);
-}
-
-/* The next element below path of every object there is; and what a subtree of exactly this path says it has. */
-static int add_children(
-        Names *names, const BusObject *objects, void *userdata, const BusClient *client, const char *path) {
-        const char *prefix = strcmp(path, "/") == 0 ? "" : path;
-        size_t n = strlen(prefix);
-        int r = 0;
-
-        for (const BusObject *o = objects; r >= 0 && o && o->path; o++) {
-                if (strncmp(o->path, prefix, n) == 0 && o->path[n] == '/')
-                        r = names_add(names, o->path + n + 1, strcspn(o->path + n + 1, "/"));
-                if (r >= 0 && o->subtree && o->children && strcmp(o->path, path) == 0) {
-                        char **children = NULL;
-
-                        r = o->children(userdata, client, &children);
-                        for (char **c = children; c && *c; c++) {
-                                if (r >= 0)
-                                        r = names_append(names, *c, strlen(*c));
-                                free(*c);
-                        }
-                        free(children);
-                }
-        }
-        return r;
-}
-
-/* The path that a subtree hangs below is there even while nothing does. */
-static bool is_subtree(const BusObject *objects, const char *path) {
-        for (const BusObject *o = objects; o && o->path; o++)
-                if (o->subtree && strcmp(o->path, path) == 0)
-                        return true;
-        return false;
-}
-
-static int on_introspect(BusCall *call, sd_bus_message *m, void *object, void *userdata, Fault *f) {
-        static const BusInterface *const none[] = { NULL };
-        const BusTarget *t = object;
-        Bus *b = userdata;
-        _cleanup_(names_done) Names names = {};
-        _cleanup_free_ char *text = NULL;
-        int r = 0;
-
-        if (call->client->private)
-                r = add_children(&names, bus_driver_objects, NULL, call->client, t->path);
-        if (r >= 0)
-                r = add_children(&names, b->objects, b->userdata, call->client, t->path);
-        if (r < 0)
-                return r;
-        if (!t->object && names.n == 0 && !is_subtree(b->objects, t->path))
-                return call_error(call, SD_BUS_ERROR_UNKNOWN_OBJECT, "there is no object %s", t->path);
-        r = introspect_write(&text, bus_standard_interfaces, t->object ? t->object->interfaces : none, names.list);
-        if (r < 0)
-                return r;
-        return bus_call_reply(call, "s", text);
 }
 
 /* ---- Properties ---- */
@@ -234,14 +149,6 @@ static const BusInterface peer_interface = {
         },
 };
 
-static const BusInterface introspectable_interface = {
-        .name = "org.freedesktop.DBus.Introspectable",
-        .methods = (const BusMethod[]) {
-                { "Introspect", .out = "s", .out_names = "xml_data", .handler = on_introspect },
-                {},
-        },
-};
-
 static const BusInterface properties_interface = {
         .name = "org.freedesktop.DBus.Properties",
         .methods = (const BusMethod[]) {
@@ -256,5 +163,5 @@ static const BusInterface properties_interface = {
         },
 };
 
-const BusInterface *const bus_standard_interfaces[] = { &peer_interface, &introspectable_interface,
+const BusInterface *const bus_standard_interfaces[] = { &peer_interface, &bus_introspectable_interface,
         &properties_interface, NULL };

@@ -110,6 +110,7 @@ int bus_new(Bus **ret, sd_event *event, const BusOptions *options) {
         b->timeout_usec = options->timeout_usec ?: BUS_TIMEOUT_USEC;
         LIST_INIT(&b->peers);
         LIST_INIT(&b->subscribers);
+        TAILQ_INIT(&b->works);
         r = bus_set_up(b, options);
         if (r < 0)
                 return r;
@@ -124,6 +125,7 @@ Bus *bus_free(Bus *b) {
         while (!LIST_EMPTY(&b->peers))
                 peer_free(LIST_FIRST(&b->peers));
         b->system = system_free(b->system);
+        bus_works_drop(b);
         bus_turns_stop(b);
         b->quota = quota_free(b->quota);
         sd_event_unref(b->event);
@@ -145,6 +147,7 @@ int bus_start(Bus *b) {
 void bus_stop_reading(Bus *b) {
         Peer *p;
 
+        bus_works_finish(b);
         if (b->system)
                 system_stop_reading(b->system);
         b->stopped = true;

@@ -61,6 +61,9 @@ typedef struct BusInterface {
         const BusSignal *signals;
 } BusInterface;
 
+#define BUS_CURSOR_SIZE 64u
+typedef void (*BusChild)(void *to, const char *name);
+
 typedef struct BusObject {
         const char *path;               /* "/org/websess1", "/org/websess1/session" */
         bool subtree;                   /* serves path/<child>, not path itself */
@@ -69,9 +72,9 @@ typedef struct BusObject {
          * such object; a FAULT_* or a negative errno. Called before any of its methods, properties or introspection.
          * NULL where not a subtree. */
         int (*find)(void *userdata, const BusClient *client, const char *child, void **ret, Fault *f);
-        /* subtree: the children this client may see, for introspection; a malloc'ed NULL-terminated array of malloc'ed
-         * strings, at most 1,000. */
-        int (*children)(void *userdata, const BusClient *client, char ***ret);
+        /* subtree: the children this client may see, for introspection, a piece at a time: calls each for the next ones. cursor says where those begin, and is
+         * empty for the first ones and when there are no more. 0 or a negative errno. */
+        int (*children)(void *userdata, const BusClient *client, char cursor[static BUS_CURSOR_SIZE], BusChild each, void *to);
 } BusObject;
 
 /* ---- life ---- */
@@ -130,6 +133,12 @@ int bus_call_new_reply(BusCall *c, sd_bus_message **ret);       /* the caller ap
 int bus_call_send(BusCall *c, sd_bus_message *reply);
 int bus_call_reply(BusCall *c, const char *types, ...);
 void bus_call_fail(BusCall *c, int code, const Fault *f);       /* FAULT_*, or a negative errno */
+
+/* A call that takes long is worked on piece by piece, in turns of its caller, so that nobody else waits for more than a piece: some tens of
+ * microseconds. A step returns what a handler does; with *more set there is another one. The first one is made at once. */
+typedef int (*BusStep)(BusCall *c, void *state, bool *more, Fault *f);
+/* For a handler to return. Takes state, which done frees, also when the client goes away before the end. */
+int bus_call_work(BusCall *c, BusStep step, void *state, void (*done)(void *state));
 
 /* ---- signals ---- */
 void bus_client_subscribe(BusClient *c, bool on);

@@ -94,7 +94,7 @@ class Duel:
             place(flood.pid, 1, urgent=False)
             while not ratios or (min(ratios) > 2 and len(ratios) < ATTEMPTS):
                 ratio, sent = self.compare(flood)
-                assert sent > 200, "this was no flood"
+                assert sent > 40, "this was no flood"
                 ratios.append(ratio)
         finally:
             stop(flood)

@@ -89,6 +89,42 @@ static int on_big(BusCall *call, sd_bus_message *m, void *object, void *userdata
         return bus_call_send(call, reply);
 }
 
+typedef struct Work {
+        Toy *toy;
+        uint32_t left;                  /* steps; UINT32_MAX: until it is enough */
+        int code;
+} Work;
+
+static void work_done(void *state) {
+        Work *w = state;
+
+        w->toy->n_done++;
+        free(w);
+}
+
+static int long_step(BusCall *call, void *state, bool *more, Fault *f) {
+        Work *w = state;
+
+        w->toy->n_steps++;
+        *more = w->left == UINT32_MAX ? !w->toy->enough : --w->left > 0;
+        if (*more)
+                return 0;
+        if (w->code != 0)
+                return w->code > 0 ? fault(f, w->code, "in the end") : w->code;
+        return bus_call_reply(call, "u", (uint32_t) w->toy->n_done);
+}
+
+static int on_long(BusCall *call, sd_bus_message *m, void *object, void *userdata, Fault *f) {
+        Work *w = calloc(1, sizeof(*w));
+        int r;
+
+        assert_non_null(w);
+        w->toy = userdata;
+        r = sd_bus_message_read(m, "ui", &w->left, &w->code);
+        assert_true(r >= 0);
+        return bus_call_work(call, long_step, w, work_done);
+}
+
 static int on_subscribe(BusCall *call, sd_bus_message *m, void *object, void *userdata, Fault *f) {
         bus_client_subscribe(bus_call_client(call), true);
         return bus_call_reply(call, NULL);
@@ -136,6 +172,7 @@ static const BusInterface manager = {
                 { "Who", .out = "uusb", .out_names = "uid groups unit private", .handler = on_who },
                 { "Descriptor", "h", "in", "h", "out", on_descriptor },
                 { "Big", "u", "size", "ay", "bytes", on_big },
+                { "Long", "ui", "steps code", "u", "before", on_long },
                 { "Subscribe", .handler = on_subscribe },
                 { "Emit", .in = "s", .in_names = "what", .handler = on_emit },
                 {},
@@ -170,13 +207,12 @@ static int find_session(void *userdata, const BusClient *client, const char *chi
         return 0;
 }
 
-static int session_children(void *userdata, const BusClient *client, char ***ret) {
-        char **list = calloc(3, sizeof(*list));
+/* One at a time. */
+static int session_children(void *userdata, const BusClient *client, char cursor[static BUS_CURSOR_SIZE], BusChild each, void *to) {
+        bool first = cursor[0] == '\0';
 
-        assert_non_null(list);
-        list[0] = strdup("a1");
-        list[1] = strdup("b2");
-        *ret = list;
+        each(to, first ? "a1" : "b2");
+        snprintf(cursor, BUS_CURSOR_SIZE, "%s", first ? "a1" : "");
         return 0;
 }
 

@@ -19,6 +19,8 @@ typedef struct Toy {
         BusCall *kept[64];
         unsigned n_kept;
         atomic_uint n_gone, n_calls;
+        atomic_uint n_steps, n_done;    /* of Long */
+        atomic_bool enough;             /* ends what would go on for ever */
         atomic_int exit_code;
 } Toy;
 
