@@ -139,14 +139,16 @@ static void test_L07_memory_that_is_collapsed_is_read_and_written_all_the_while(
 
 static void test_what_is_forgotten_stays_as_it_is(void **state) {
         HugePages *h = start();
+        size_t before;
         Memory m;
 
         memory_open(&m);
         huge_pages_want(h, m.writer, SIZE);
         huge_pages_forget(h, m.writer, SIZE);
+        before = huge_kib(m.writer);    /* on a busy machine some pages' turn has come by now */
         huge_pages_drain(h);
         /* One page may have been under way. */
-        assert_true(huge_kib(m.writer) <= MAP_HUGE_PAGE / 1024);
+        assert_true(huge_kib(m.writer) <= before + MAP_HUGE_PAGE / 1024);
         /* Unmapped before its turn comes, and too many: nobody minds. */
         for (size_t i = 0; i < 1000; i++)
                 huge_pages_want(h, (char *) m.writer + 2 * (i % 4) * MAP_HUGE_PAGE, MAP_HUGE_PAGE);
