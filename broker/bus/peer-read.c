@@ -83,11 +83,18 @@ static ssize_t step_handshake(Peer *p, const uint8_t *data, size_t size, size_t 
         return r < 0 ? r : (ssize_t) n;
 }
 
+static void fds_drop(Peer *p) {
+        while (p->n_fds > 0)
+                close_fd(p->fds[--p->n_fds]);
+}
+
 /* Nothing of it is looked at but the head; when it is over it is refused. */
 static ssize_t step_long(Peer *p, size_t size) {
         size_t n = size < p->skip ? size : p->skip;
 
         p->skip -= n;
+        if (n == size)
+                fds_drop(p);    /* they came with it; with more behind it, they may be the next one's */
         if (p->skip == 0 && p->skip_serial != 0)
                 peer_refuse_long(p, p->skip_serial);
         return (ssize_t) n;
@@ -240,6 +247,5 @@ void peer_handle_backlog(Peer *p) {
 
 void peer_forget_input(Peer *p) {
         in_drop(p);
-        while (p->n_fds > 0)
-                close_fd(p->fds[--p->n_fds]);
+        fds_drop(p);
 }

@@ -15,6 +15,7 @@
 #include "bus-toy.h"
 #include "bus-wire.h"
 #include "cleanup.h"
+#include "peer-wire.h"
 #include "websess-names.h"
 
 #define SOMEBODY 4242u          /* not root and not us: quotas refuse him */
@@ -221,6 +222,23 @@ static void test_S17_descriptors_that_nobody_asked_for(void **state) {
         assert_int_equal(count_fds(), before);
 }
 
+/* They go with the bytes that they came with; the connection does not. */
+static void test_S17_descriptors_of_a_call_that_is_too_long(void **state) {
+        Wire head = { .bytes = { 'l', 1, 0, 1, [8] = 1 }, .size = 16 }, w = wire_echo("hello", 5);
+        static const uint8_t rest[WIRE_CALL_MAX] = {};
+        int fd = toy_raw_hello(&toy);
+        unsigned before = count_fds();
+
+        wire_set_u32(&head, 4, sizeof(rest));
+        send_fds(fd, &head, 3);
+        wire_send(fd, rest, sizeof(rest));
+        assert_int_equal(wire_next_type(fd), 3);
+        wire_send(fd, w.bytes, w.size);
+        assert_int_equal(wire_next_type(fd), 2);
+        assert_int_equal(count_fds(), before);
+        close(fd);
+}
+
 static void test_S23_memory_and_descriptors_stay_flat(void **state) {
         Wire w = wire_echo("hello", 5);
         long before = 0;
@@ -254,6 +272,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_S17_who_does_not_read_his_replies, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_thousands_of_pipelined_calls, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S17_descriptors_that_nobody_asked_for, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_S17_descriptors_of_a_call_that_is_too_long, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S23_memory_and_descriptors_stay_flat, setup, teardown),
         };
 
