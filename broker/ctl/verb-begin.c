@@ -2,6 +2,7 @@
 /* Verbs that make a token: login, create, rotate. It goes to standard output, for a pipe rather than for eyes. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -91,6 +92,25 @@ static int token_show(const Ctl *c, const websess_session *s, int r) {
         return r < 0 ? say_errno(NULL, r) : CTL_EXIT_OK;
 }
 
+/* What whoever sits at the terminal reads, as locale(7) has it: a locale without its codeset and modifier. One that looks like none is nobody's language. */
+static int options_language(websess_options *o) {
+        static const char *const names[] = { "LC_ALL", "LC_MESSAGES", "LANG" };
+        const char *locale = NULL;
+        char language[16];
+        size_t n;
+
+        for (size_t i = 0; i < ELEMENTSOF(names) && (!locale || !*locale); i++)
+                locale = getenv(names[i]);
+        n = locale ? strspn(locale, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") : 0;
+        if (n == 0 || n >= sizeof(language) || !strchr(".@", locale[n]))
+                return 0;
+        memcpy(language, locale, n);
+        language[n] = 0;
+        if (strcmp(language, "C") == 0 || strcmp(language, "POSIX") == 0)
+                return 0;
+        return websess_options_language(o, language);
+}
+
 /* One round of PAM's on the terminal. What PAM says comes from elsewhere: a terminal must not obey it. */
 static int ask_round(void *userdata, websess_conversation *talk) {
         const char *text;
@@ -115,11 +135,14 @@ static int ask_round(void *userdata, websess_conversation *talk) {
 }
 
 /* At a terminal PAM may ask what it wants; what comes from a pipe is one password. */
-static int login(const Ctl *c, websess *w, const websess_options *o, websess_session *s) {
+static int login(const Ctl *c, websess *w, websess_options *o, websess_session *s) {
         _cleanup_(secret_wipe) Secret secret = {};
         int r;
 
         if (isatty(STDIN_FILENO)) {
+                r = options_language(o);
+                if (r != 0)
+                        return say_outcome(NULL, r);
                 r = websess_login_ask(w, c->args.items[1], o, ask_round, NULL, s);
                 return r == -ENODATA ? say_usage("Nothing came from the terminal") : token_show(c, s, r);
         }

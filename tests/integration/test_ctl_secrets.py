@@ -98,6 +98,22 @@ def test_password_is_asked_for_without_echo(terminal):
     assert b"Token: " in t.output and PASSWORD.encode() not in t.output
 
 
+@pytest.mark.policy(default="[Service]\nLanguage=xx_XX.UTF-8 yy_YY.UTF-8\n[Access]\nLogin=*\nResolve=*\n")
+@pytest.mark.parametrize("environment, language", [
+    ({"LC_ALL": "", "LC_MESSAGES": "yy_YY.UTF-8@euro", "LANG": "xx_XX"}, "yy"),
+    ({"LC_ALL": "yy", "LC_MESSAGES": "xx_XX.UTF-8", "LANG": "xx_XX"}, "yy"),
+    ({"LC_ALL": "C.UTF-8", "LC_MESSAGES": "yy_YY.UTF-8"}, "xx"),
+    ({"LC_ALL": "", "LC_MESSAGES": "", "LANG": "yy/../yy"}, "xx"),
+])
+def test_pam_is_asked_to_speak_the_terminal_s_language(terminal, helper, environment, language):
+    """Neither locale is there; which one was looked for, the helper says."""
+    t = terminal("login", "default", "alice", env=environment)
+    t.expect(b"Password: ")
+    t.send(PASSWORD.encode() + b"\n")
+    assert t.wait() == 0
+    assert f"no locale {language}_{language.upper()}.UTF-8" in helper.log
+
+
 def test_wrong_password_at_the_prompt(terminal):
     t = asked(terminal, "login", "default", "alice")
     t.send(b"wrong\n")
