@@ -4,12 +4,13 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "thread.h"
 
 struct FileWriter {
         char *path, *fresh;             /* the file, and what is renamed to it */
@@ -91,23 +92,18 @@ static void *run(void *userdata) {
 }
 
 int file_writer_start(FileWriter *w, void *data, size_t size) {
-        sigset_t all, before;
         int r;
 
         w->data = data;
         w->size = size;
         atomic_store(&w->finished, false);
-        /* Signals are the loop's. */
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        r = pthread_create(&w->thread, NULL, run, w);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        r = thread_start(&w->thread, "file-writer", run, w);
         w->has_thread = r == 0;
         if (r != 0) {
                 free(w->data);
                 w->data = NULL;
         }
-        return -r;
+        return r;
 }
 
 bool file_writer_is_busy(const FileWriter *w) {

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "cleanup.h"
 #include "record.h"
 #include "span.h"
+#include "thread.h"
 
 #define KEEP_USEC (2 * USEC_PER_SEC)
 #define CACHE_MAX 4096u
@@ -192,23 +192,6 @@ static int on_answers(sd_event_source *source, int fd, uint32_t events, void *us
         return 0;
 }
 
-static int start_thread(Accounts *a) {
-        sigset_t all, before;
-        int r;
-
-        /* Signals are the loop's. */
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        r = pthread_create(&a->thread, NULL, run, a);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        if (r != 0)
-                return -r;
-
-        a->has_thread = true;
-        (void) pthread_setname_np(a->thread, "accounts");
-        return 0;
-}
-
 int accounts_new(Accounts **ret, sd_event *event) {
         _cleanup_(accounts_freep) Accounts *a = calloc(1, sizeof(*a));
         int r;
@@ -228,9 +211,10 @@ int accounts_new(Accounts **ret, sd_event *event) {
         r = sd_event_add_io(event, &a->source, a->fd, EPOLLIN, on_answers, a);
         if (r < 0)
                 return r;
-        r = start_thread(a);
+        r = thread_start(&a->thread, "accounts", run, a);
         if (r < 0)
                 return r;
+        a->has_thread = true;
 
         *ret = TAKE_PTR(a);
         return 0;

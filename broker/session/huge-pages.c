@@ -4,13 +4,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "cleanup.h"
+#include "thread.h"
 #include "websess-map.h"
 
 #ifndef MADV_COLLAPSE
@@ -78,7 +78,6 @@ static void *run(void *userdata) {
 
 int huge_pages_new(HugePages **ret) {
         _cleanup_(huge_pages_freep) HugePages *h = calloc(1, sizeof(*h));
-        sigset_t all, before;
         int r;
 
         if (!h)
@@ -86,15 +85,10 @@ int huge_pages_new(HugePages **ret) {
         pthread_mutex_init(&h->lock, NULL);
         pthread_cond_init(&h->more, NULL);
         pthread_cond_init(&h->idle, NULL);
-        /* Signals are the loop's. */
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        r = pthread_create(&h->thread, NULL, run, h);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        r = thread_start(&h->thread, "huge-pages", run, h);
         h->has_thread = r == 0;
-        if (r != 0)
-                return -r;
-        (void) pthread_setname_np(h->thread, "huge-pages");
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(h);
         return 0;
 }

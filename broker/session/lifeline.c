@@ -17,6 +17,7 @@
 
 #include "cleanup.h"
 #include "reserve.h"
+#include "thread.h"
 
 #define PAGE 4096u
 #define MAPS_MAX 1024u          /* the kernel walks 2,048 entries of such a list at most */
@@ -102,17 +103,11 @@ static int self_test(void) {
 }
 
 static int start(Lifeline *l) {
-        sigset_t all, before;
-        int r;
+        int r = thread_start(&l->thread, "lifeline", run, l);
 
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        r = pthread_create(&l->thread, NULL, run, l);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        if (r != 0)
-                return -r;
+        if (r < 0)
+                return r;
         l->has_thread = true;
-        (void) pthread_setname_np(l->thread, "lifeline");
 
         pthread_mutex_lock(&l->lock);
         while (l->tid == 0)

@@ -7,12 +7,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "store-internal.h"
+#include "thread.h"
 
 #define PATIENCE_MSEC 30000
 #define PIPE_SIZE (1024 * 1024)
@@ -126,7 +126,7 @@ static void *carrier_thread(void *userdata) {
         Store *s = b->store;
         int r;
 
-        r = store_spawn(&b->copier, "backup-copy", copier_thread, b);
+        r = thread_start(&b->copier, "backup-copy", copier_thread, b);
         if (r == 0) {
                 r = carry(b);
                 b->source = close_fd(b->source);        /* a copier that still writes gets EPIPE */
@@ -195,7 +195,7 @@ int store_backup(Store *s, int fd, StoreBackupDone done, void *userdata) {
         b->done = done;
         b->userdata = userdata;
         pthread_mutex_lock(&s->mutex);
-        r = store_spawn(&b->carrier, "backup", carrier_thread, b);
+        r = thread_start(&b->carrier, "backup", carrier_thread, b);
         if (r == 0)
                 s->backup = TAKE_PTR(b);
         pthread_mutex_unlock(&s->mutex);

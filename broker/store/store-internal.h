@@ -130,7 +130,6 @@ int store_check(const char *path, const char *shown, const char *checker, Fault 
 
 /* store-thread.c */
 void *store_thread(void *store);
-int store_spawn(pthread_t *ret, const char *name, void *(*run)(void *), void *userdata);        /* all signals blocked */
 void store_wake_loop(Store *s);         /* with the mutex held: make store_fd() readable */
 void store_move_finished(Store *s, StoreChangeList *from, int result);  /* with the mutex held; all of it, as finished with result */
 

@@ -3,7 +3,6 @@
  * The store thread: takes what is queued, commits it in groups, hands it back. It alone writes the database; the mutex is
  * never held while the disk is waited for, so neither does the loop.
  */
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <time.h>
 
@@ -267,18 +266,4 @@ void *store_thread(void *store) {
         while (take_queue(s))
                 run_group(s);
         return NULL;
-}
-
-/* Signals are the loop's: a thread of the store is born with all of them blocked. */
-int store_spawn(pthread_t *ret, const char *name, void *(*run)(void *), void *userdata) {
-        sigset_t all, before;
-        int r;
-
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        r = pthread_create(ret, NULL, run, userdata);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        if (r == 0)
-                pthread_setname_np(*ret, name);
-        return -r;
 }

@@ -10,6 +10,7 @@
 
 #include "digest.h"
 #include "store-internal.h"
+#include "thread.h"
 
 /* What LMDB makes of its default of 126 readers. */
 #define LOCK_FILE_SIZE 8192
@@ -222,7 +223,7 @@ const uint8_t *store_account_key(const Store *s) {
 }
 
 int store_start(Store *s) {
-        int r = store_spawn(&s->thread, "store", store_thread, s);
+        int r = thread_start(&s->thread, "store", store_thread, s);
 
         s->started = r == 0;
         return r;
