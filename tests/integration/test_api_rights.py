@@ -166,6 +166,25 @@ def test_S26_nobody_and_strangers_match_nothing(world, bus):
     assert nobody.ListSessions({}) == ([], "")
 
 
+@pytest.mark.parametrize("bus", [False, True], ids=["private", "bus"])
+def test_S06_R10_a_users_own_pages_go_on_behind_a_session_that_has_ended(world, bus):
+    root, games = world.caller(), world.caller("games", bus=bus)
+    games.RevokeUser("", "games", {})
+    mine = []
+    for service in ("none", "onlylogin", "default", "none", "default"):
+        mine.append(root.CreateSession(service, "games", [], {}, {})[1]["Id"])
+        root.CreateSession(service, "proxy", [], {}, {})
+    page, cursor = games.ListSessions({"Limit": 2})
+    assert [s["Id"] for s in page] == mine[:2]
+    assert [s["Id"] for s in games.ListSessions({"After": cursor})[0]] == mine[2:]
+    root.RevokeSession(cursor)
+    page, cursor = games.ListSessions({"Limit": 2, "After": cursor})
+    assert [s["Id"] for s in page] == mine[2:4]
+    root.RevokeSession(mine[4])
+    assert games.ListSessions({"After": cursor}) == ([], "")
+    games.RevokeUser("", "games", {})
+
+
 def test_S06_a_users_sessions_in_all_services_are_his(world):
     root, games = world.caller(), world.caller("games")
     mine = [root.CreateSession(s, "games", [], {}, {}) for s in ("none", "onlylogin", "default")]

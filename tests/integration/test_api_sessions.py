@@ -230,6 +230,17 @@ def test_R10_pages_end_and_a_cursor_survives_its_session(shared, user):
     assert shared.ListSessions({"User": user, "After": "f" * 32}) == ([], "")
 
 
+def test_R10_a_page_is_whole_while_sessions_end(shared, user):
+    """It is made in pieces: what ends between two of them may be in it or not, everything else is, once and in its place."""
+    ids = sorted(f.result(30)[1]["Id"] for f in [shared.begin("CreateSession", "many", user, [], {}, {}) for _ in range(400)])
+    page = shared.begin("ListSessions", {"User": user})
+    ends = [shared.begin("RevokeSession", session) for session in ids[1::2]]
+    listed = [s["Id"] for s in page.result(30)[0]]
+    assert [f.exception(30) for f in ends] == [None] * 200
+    assert set(ids[::2]) <= set(listed) and listed == [session for session in ids if session in set(listed)]
+    assert [s["Id"] for s in everything(shared, User=user)] == ids[::2]
+
+
 def test_R10_large_sessions_still_make_pages(shared, user):
     for _ in range(40):
         shared.CreateSession("many", user, [], {"a": "x" * 16000}, {})

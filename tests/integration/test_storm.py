@@ -82,6 +82,7 @@ AWAITS = {
     "a copy": lambda wire, token: backup(wire),
     "a reader": lambda wire, token: never_read(wire),
     "signals": lambda wire, token: (wire.send("Subscribe"), wire.send("CreateSession", "ssasa{sv}a{sv}", "default", "vanish", [], {}, {})),
+    "turns": lambda wire, token: (wire.send("Touch", "sas", "default", ["0" * 32] * 1500), wire.send("ListSessions", "a{sv}", {})),
     "a map": lambda wire, token: wire.send("OpenMap", "s", "default"),
     "the rest of a message": lambda wire, token: half(wire),
 }
