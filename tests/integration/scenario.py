@@ -154,6 +154,7 @@ class Day:
             return
         self.ask("SetAttributes", "ssa{sv}ast", "shop", self.token, {"b": ("s", "y")}, ["n"], 0)
         self.ask("Touch", "sas", "shop", [self.session["Id"]])
+        self.ask("Touch", "sas", "shop", ["0" * 32] * 100)             # takes more than a turn
         self.ask("SetRoles", "sas", self.session["Id"], ["EDITOR"])
         self.ask("SetUserRoles", "ssas", "shop", "u1", ["OWNER"])
         self.live.discard(self.token)
