@@ -122,22 +122,23 @@ static bool matches(const Walk *w, const Session *s, Record *r) {
         return verdict_live(r, w->now) && api_may_manage(w->manager, w->caller, r);
 }
 
-/* The next candidate behind one (NULL: the first of all). Where an owner's sessions end behind one that is gone is not known any more: then it is looked for among everybody's. */
-static Session *next_behind(const Walk *w, const Ident *after) {
-        Owner *o = w->own_only ? table_find_owner(w->manager->table, w->caller->uid) : NULL;
-        Session *s = o && after ? table_find(w->manager->table, after) : NULL;
+/* The next candidate behind the one of this id (NULL: the first of all). An owner's sessions are gone through in a list of his own, and where it goes on behind
+ * one that is gone is not known: then it is begun anew, and the caller passes over those that he has had. */
+static Session *next_behind(const Walk *w, const Ident *at) {
+        Session *s;
+        Owner *o;
 
+        if (!w->own_only)
+                return table_next(w->manager->table, at);
+        o = table_find_owner(w->manager->table, w->caller->uid);
+        s = o && at ? table_find(w->manager->table, at) : NULL;
         if (s && session_owner(s) == o)
                 return TAILQ_NEXT(s, more->of_owner);
-        if (w->own_only && (!o || !after))
-                return o ? TAILQ_FIRST(&o->sessions) : NULL;
-        return table_next(w->manager->table, after);
+        return o ? TAILQ_FIRST(&o->sessions) : NULL;
 }
 
 static Session *next(const Walk *w, const Session *s) {
-        const Owner *o = w->own_only ? session_owner(s) : NULL;
-
-        return o && o->uid == w->caller->uid ? TAILQ_NEXT(s, more->of_owner) : table_next(w->manager->table, &s->id);
+        return w->own_only ? TAILQ_NEXT(s, more->of_owner) : table_next(w->manager->table, &s->id);
 }
 
 static int check_filter(Manager *m, const Options *o, Fault *f) {
@@ -151,8 +152,8 @@ typedef struct Listing {
         Manager *manager;
         Options filter;                 /* points into the call's message */
         sd_bus_message *message, *reply;
-        Ident last;                     /* the last one that was looked at */
-        bool begun;
+        Ident last, at;                 /* the last one that was looked at, and the one that the walk has come to */
+        bool begun;                     /* there are these */
         uint32_t limit, n, scanned;
 } Listing;
 
@@ -187,17 +188,22 @@ static int list_on(BusCall *call, void *state, bool *more, Fault *f) {
         Record r;
         int k;
 
-        for (s = next_behind(&w, l->begun ? &l->last : NULL); s; s = next(&w, s)) {
-                if (l->n >= l->limit || l->scanned >= SCAN_MAX)
+        for (s = next_behind(&w, l->begun ? &l->at : NULL); s; s = next(&w, s)) {
+                bool had = l->begun && ident_compare(&s->id, &l->last) <= 0;
+
+                if (!had && (l->n >= l->limit || l->scanned >= SCAN_MAX))
                         return send_page(call, l, false);
                 if (left == 0) {
                         *more = true;
                         return 0;
                 }
+                left--;
+                l->at = s->id;
+                if (had)
+                        continue;
                 l->last = s->id;
                 l->begun = true;
                 l->scanned++;
-                left--;
                 if (!matches(&w, s, &r))
                         continue;
                 k = api_append_session(l->reply, &r, NULL);
@@ -231,6 +237,7 @@ HANDLER(api_list_sessions) {
         }
         l->limit = l->filter.limit > 0 && l->filter.limit < PAGE_MAX ? l->filter.limit : PAGE_MAX;
         l->begun = l->filter.after.size > 0 && ident_parse(l->filter.after.data, l->filter.after.size, &l->last);
+        l->at = l->last;
         return bus_call_work(call, list_on, l, listing_done);
 }
 
@@ -239,16 +246,20 @@ int api_session_children(void *userdata, const BusClient *client, char cursor[st
         char name[IDENT_HEX_SIZE + 1];
         unsigned left = PIECE;
         Ident last;
+        bool begun = ident_parse(cursor, strlen(cursor), &last);
         Session *s;
         Record r;
 
-        s = next_behind(&w, ident_parse(cursor, strlen(cursor), &last) ? &last : NULL);
+        s = next_behind(&w, begun ? &last : NULL);
         for (cursor[0] = 0; s; s = next(&w, s)) {
+                if (begun && ident_compare(&s->id, &last) <= 0)
+                        continue;
                 if (left-- == 0) {
                         ident_format(&last, cursor);
                         break;
                 }
                 last = s->id;
+                begun = true;
                 if (!matches(&w, s, &r))
                         continue;
                 ident_format(&s->id, name);

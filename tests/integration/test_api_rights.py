@@ -174,14 +174,16 @@ def test_S06_R10_a_users_own_pages_go_on_behind_a_session_that_has_ended(world, 
     for service in ("none", "onlylogin", "default", "none", "default"):
         mine.append(root.CreateSession(service, "games", [], {}, {})[1]["Id"])
         root.CreateSession(service, "proxy", [], {}, {})
-    page, cursor = games.ListSessions({"Limit": 2})
+    mine_only = {"UserPrefix": "games"}
+    page, cursor = games.ListSessions(mine_only | {"Limit": 2})
     assert [s["Id"] for s in page] == mine[:2]
-    assert [s["Id"] for s in games.ListSessions({"After": cursor})[0]] == mine[2:]
+    assert [s["Id"] for s in games.ListSessions(mine_only | {"After": cursor})[0]] == mine[2:]
+    assert [s["Id"] for s in games.ListSessions(mine_only | {"After": "0" * 31 + "1"})[0]] == mine
     root.RevokeSession(cursor)
-    page, cursor = games.ListSessions({"Limit": 2, "After": cursor})
+    page, cursor = games.ListSessions(mine_only | {"Limit": 2, "After": cursor})
     assert [s["Id"] for s in page] == mine[2:4]
     root.RevokeSession(mine[4])
-    assert games.ListSessions({"After": cursor}) == ([], "")
+    assert games.ListSessions(mine_only | {"After": cursor}) == ([], "")
     games.RevokeUser("", "games", {})
 
 
