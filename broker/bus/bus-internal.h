@@ -45,6 +45,8 @@ struct Bus {
         Quota *quota;
         Turns *turns;
         int watch_fd;                   /* epoll: all private connections */
+        int turn_fd;                    /* ready while there are turns to be taken */
+        bool turn_ready, in_turn;
         sd_event_source *watch_source, *turn_source;
         Listener *listener;
         System *system;
@@ -69,6 +71,8 @@ struct BusClient {
         char *name;
         void *data;
         unsigned n_pending;             /* calls of its own among the Bus's */
+        unsigned n_works;               /* of them, those that are worked on: no further call of its own is taken meanwhile */
+        Turn *turn;                     /* on the system bus: in which its calls are taken */
         bool private, subscribed, gone;
 };
 
@@ -123,7 +127,7 @@ int call_error(BusCall *c, const char *name, const char *format, ...) __attribut
 DEFINE_CLEANUP(BusCall *, bus_call_unref)
 
 /* bus-work.c */
-void bus_works_finish(Bus *b);          /* shutdown: whatever was begun is answered */
+void bus_works_finish(Bus *b, uint64_t deadline);       /* shutdown: what can be done until then is; everything is answered */
 void bus_works_drop(Bus *b);
 
 /* bus-dispatch.c: everything from a method call to its answer. Never fails: what goes wrong is answered. */

@@ -164,7 +164,7 @@ static void name_go(Turn *t) {
         BusName *n = (BusName *) (void *) ((char *) t - offsetof(BusName, turn));
 
         (void) name_dispatch_kept(n);
-        if (n->n_kept > 0 && bus_turn_wait(n->system->bus, t) < 0)
+        if (n->n_kept > 0 && n->client->n_works == 0 && bus_turn_wait(n->system->bus, t) < 0)
                 while (name_dispatch_kept(n))
                         ;
 }
@@ -189,6 +189,8 @@ static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *e
                 r = turn_begin(&n->turn, n->system->bus->turns, caller.uid, name_go);
         if (r >= 0)
                 r = client_new(&n->client, n->system->bus, &caller, n->name, false);
+        if (r >= 0)
+                n->client->turn = &n->turn;
         if (r >= 0 && n->n_kept > 0)
                 r = bus_turn_wait(n->system->bus, &n->turn);
         caller_done(&caller);
@@ -241,7 +243,7 @@ static void system_call(System *s, sd_bus_message *m) {
                         : "too many calls at once from a caller that is not known yet: try again");
         else if (r < 0)
                 refuse(m, FAULT_UNAVAILABLE, "the caller's credentials cannot be asked for: try again");
-        else if (n->client && bus_turn_wait(s->bus, &n->turn) < 0)
+        else if (n->client && n->client->n_works == 0 && bus_turn_wait(s->bus, &n->turn) < 0)
                 name_go(&n->turn);
 }
 

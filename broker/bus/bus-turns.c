@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 #include "bus-internal.h"
@@ -82,21 +83,30 @@ static void run(Bus *b) {
         }
 }
 
+/* A descriptor that is ready while somebody waits. A deferred source would be simpler, but the loop takes it for what has been waiting longest every time, and
+ * while there are turns nothing else would ever come up: no commit, no timer. */
+static int set_ready(Bus *b, bool ready) {
+        if (b->turn_ready == ready)
+                return 0;
+        if ((ready ? eventfd_write(b->turn_fd, 1) : eventfd_read(b->turn_fd, &(eventfd_t) { 0 })) < 0)
+                return -errno;
+        b->turn_ready = ready;
+        return 0;
+}
+
 static int on_ready(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Bus *b = userdata;
 
+        b->in_turn = true;
         look(b);
         run(b);
-        return sd_event_source_set_enabled(b->turn_source, turns_next(b->turns) ? SD_EVENT_ON : SD_EVENT_OFF);
-}
-
-static int on_turn(sd_event_source *source, void *userdata) {
-        return on_ready(NULL, -1, 0, userdata);
+        b->in_turn = false;
+        return set_ready(b, turns_next(b->turns));
 }
 
 int bus_turn_wait(Bus *b, Turn *t) {
         turn_wait(t);
-        return sd_event_source_set_enabled(b->turn_source, SD_EVENT_ON);
+        return b->in_turn ? 0 : set_ready(b, true);
 }
 
 int bus_turns_start(Bus *b) {
@@ -105,17 +115,21 @@ int bus_turns_start(Bus *b) {
         b->watch_fd = epoll_create1(EPOLL_CLOEXEC);
         if (b->watch_fd < 0)
                 return -errno;
+        b->turn_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (b->turn_fd < 0)
+                return -errno;
         r = turns_new(&b->turns);
         if (r >= 0)
                 r = sd_event_add_io(b->event, &b->watch_source, b->watch_fd, EPOLLIN, on_ready, b);
         if (r >= 0)
-                r = sd_event_add_defer(b->event, &b->turn_source, on_turn, b);
-        return r < 0 ? r : sd_event_source_set_enabled(b->turn_source, SD_EVENT_OFF);
+                r = sd_event_add_io(b->event, &b->turn_source, b->turn_fd, EPOLLIN, on_ready, b);
+        return r;
 }
 
 void bus_turns_stop(Bus *b) {
         b->turn_source = sd_event_source_disable_unref(b->turn_source);
         b->watch_source = sd_event_source_disable_unref(b->watch_source);
         b->watch_fd = close_fd(b->watch_fd);
+        b->turn_fd = close_fd(b->turn_fd);
         b->turns = turns_free(b->turns);
 }

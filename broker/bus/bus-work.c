@@ -2,12 +2,14 @@
 /*
  * Calls that take long, worked on a piece at a time, in turns of their callers like everything else that a caller asks for. Owns what is left of them.
  *
- * A user's works are gone on with one after the other, since what each has built so far takes memory.
+ * What a work has built so far takes memory. So a client has one at a time, and its further calls wait where calls wait; and a user's are gone on with one
+ * after the other, whatever clients they are of.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "bus-internal.h"
+#include "peer.h"
 
 struct BusWork {
         Turn turn;
@@ -30,10 +32,21 @@ static BusWork *first_of(BusWork *w, uid_t uid) {
         return w;
 }
 
+/* Its client's further calls are taken again. */
+static void release(BusClient *c) {
+        if (c->gone || --c->n_works > 0)
+                return;
+        if (c->peer)
+                peer_go_on(c->peer);
+        else if (c->turn && bus_turn_wait(c->bus, c->turn) < 0)
+                log_error(-ENOMEM, "cannot go on with the calls of %s", c->name);
+}
+
 static void work_free(BusWork *w) {
         turn_end(&w->turn);
         TAILQ_REMOVE(&w->bus->works, w, entry);
         w->done(w->state);
+        release(w->call->client);
         bus_call_unref(w->call);
         free(w);
 }
@@ -60,7 +73,7 @@ static void on_turn(Turn *t) {
                 work_free(w);
         }
         if (next && bus_turn_wait(b, &next->turn) < 0)
-                bus_works_finish(b);
+                bus_works_drop(b);
 }
 
 int bus_call_work(BusCall *c, BusStep step, void *state, void (*done)(void *state)) {
@@ -86,6 +99,7 @@ int bus_call_work(BusCall *c, BusStep step, void *state, void (*done)(void *stat
         w->state = state;
         w->done = done;
         TAILQ_INSERT_TAIL(&b->works, w, entry);
+        c->client->n_works++;
         if (first_of(TAILQ_FIRST(&b->works), work_uid(w)) == w)
                 r = bus_turn_wait(b, &w->turn);
         if (r < 0)
@@ -93,16 +107,22 @@ int bus_call_work(BusCall *c, BusStep step, void *state, void (*done)(void *stat
         return r;
 }
 
-void bus_works_finish(Bus *b) {
+void bus_works_finish(Bus *b, uint64_t deadline) {
         BusWork *w;
+        bool more;
 
         while ((w = TAILQ_FIRST(&b->works))) {
-                while (go_on(w->call, w->step, w->state))
-                        ;
+                do
+                        more = bus_now() < deadline && go_on(w->call, w->step, w->state);
+                while (more);
+                if (bus_now() >= deadline)
+                        break;
                 work_free(w);
         }
+        bus_works_drop(b);
 }
 
+/* Those that are not done are answered Unavailable. */
 void bus_works_drop(Bus *b) {
         while (!TAILQ_EMPTY(&b->works))
                 work_free(TAILQ_FIRST(&b->works));

@@ -15,6 +15,7 @@
 
 #define COMPLAINTS_MAX 20       /* log lines about peers per ten seconds: they must not flood the journal */
 #define COMPLAINTS_USEC (10 * USEC_PER_SEC)
+#define FINISH_USEC (USEC_PER_SEC / 2)   /* for long calls at shutdown */
 #define DESCRIPTORS_RESERVED 64u        /* for the store, the helpers, the bus and what else is open */
 
 uint64_t bus_now(void) {
@@ -106,7 +107,7 @@ int bus_new(Bus **ret, sd_event *event, const BusOptions *options) {
         b->objects = options->objects;
         b->userdata = options->userdata;
         b->gone = options->gone;
-        b->watch_fd = -EBADF;
+        b->watch_fd = b->turn_fd = -EBADF;
         b->timeout_usec = options->timeout_usec ?: BUS_TIMEOUT_USEC;
         LIST_INIT(&b->peers);
         LIST_INIT(&b->subscribers);
@@ -147,13 +148,13 @@ int bus_start(Bus *b) {
 void bus_stop_reading(Bus *b) {
         Peer *p;
 
-        bus_works_finish(b);
         if (b->system)
                 system_stop_reading(b->system);
         b->stopped = true;
         b->listener = listener_free(b->listener);
         LIST_FOREACH(p, &b->peers, entry)
                 peer_stop_reading(p);
+        bus_works_finish(b, bus_now() + FINISH_USEC);
 }
 
 /* Write what can be written; returns how many peers still have something queued, and what to poll for. */

@@ -67,9 +67,10 @@ static int skip_basic(const uint8_t *p, size_t end, size_t *at, char type, bool 
 }
 
 int wire_message_fds(const uint8_t *message, size_t size) {
-        enum { FIELD_UNIX_FDS = 9 };
+        enum { FIELD_SIGNATURE = 8, FIELD_UNIX_FDS = 9 };
         bool big = message[0] == 'B';
         size_t at = WIRE_HEADER_SIZE, end;
+        bool wanted = false;
         int n = 0;
 
         if (size < WIRE_HEADER_SIZE || read_u32(message + 12, big) > size - WIRE_HEADER_SIZE)
@@ -81,15 +82,18 @@ int wire_message_fds(const uint8_t *message, size_t size) {
 
                 at = align(at, 8);
                 if (at >= end)
-                        return n;
+                        return n > 0 && !wanted ? -EBADMSG : n;
                 /* the field's number, then a variant: a signature of one letter and the value */
                 if (end - at < 4 || message[at + 1] != 1 || message[at + 3] != 0)
                         return -EBADMSG;
                 field = message[at];
                 char type = (char) message[at + 2];
                 at += 4;
+                size_t begin = at;
                 if (skip_basic(message, end, &at, type, big, &value) < 0)
                         return -EBADMSG;
+                if (field == FIELD_SIGNATURE && type == 'g')
+                        wanted = memchr(message + begin + 1, 'h', message[begin]);
                 if (field != FIELD_UNIX_FDS)
                         continue;
                 if (type != 'u' || value > WIRE_FDS_MAX)

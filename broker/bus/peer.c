@@ -18,8 +18,13 @@
 
 #define QUICK_REPLY_MAX 4096u   /* on the stack; longer ones are sd-bus's */
 
+/* A long call of its own is worked on. */
+static bool peer_is_busy(const Peer *p) {
+        return p->client && p->client->n_works > 0;
+}
+
 bool peer_may_read(const Peer *p) {
-        return !p->doomed && !p->bus->stopped && p->n_queued == 0;
+        return !p->doomed && !p->bus->stopped && p->n_queued == 0 && !peer_is_busy(p);
 }
 
 /* Where even that fails there is nothing left to try: it is freed with the Bus. */
@@ -53,6 +58,8 @@ static void peer_settle(Peer *p) {
                 r = bus_turn_wait(p->bus, &p->turn);
         if (reads && !p->backlog && !p->turn.waiting)
                 events |= EPOLLIN;
+        if (peer_is_busy(p))
+                events |= EPOLLHUP;     /* told to whoever asks for anything */
         if (r >= 0)
                 r = watch_for(p->bus, &p->watch, events);
         if (r >= 0 && peer_is_up(p) && (waits != p->waiting || (waits && p->begun_anew))) {
@@ -138,6 +145,10 @@ bool peer_flush(Peer *p) {
 }
 
 void peer_stop_reading(Peer *p) {
+        peer_settle(p);
+}
+
+void peer_go_on(Peer *p) {
         peer_settle(p);
 }
 

@@ -15,6 +15,7 @@ A flood takes more than turns in the broker: it takes a processor, and a test ma
 Over the bus, every message of the flood and every one of the caller's goes through the bus daemon, which serves them in its own order and which
 nothing here can mend: it takes longer for each than the broker does. What is shown is that the broker adds nothing to that.
 """
+import contextlib
 import json
 import os
 import pwd
@@ -57,6 +58,19 @@ def place(pid, processor, urgent=True):
         os.setpriority(os.PRIO_PROCESS, pid, -19)
 
 
+@contextlib.contextmanager
+def flooding(world, who, call, connections, window, mode, bus=False):
+    """The flood's process, which does what it is told."""
+    socket, folder = world.bus.socket if bus else world.broker.socket_path, world.place.path
+    (folder / "hello").write_bytes(HELLO)
+    (folder / "call").write_bytes(call)
+    process = start(world, who, mode, socket, folder / "hello", folder / "call", connections, window)
+    try:
+        yield process
+    finally:
+        stop(process)
+
+
 class Duel:
     def __init__(self, world, who, token, bus=False):
         self.world, self.bus = world, bus
@@ -85,17 +99,11 @@ class Duel:
 
     def ratio(self, who, call, connections, window=0, mode="calls"):
         """window: so many calls of each connection may be unanswered, 0: as many as the socket takes. mode "connects": connect, call once, go."""
-        socket, folder = self.world.bus.socket if self.bus else self.world.broker.socket_path, self.world.place.path
-        (folder / "hello").write_bytes(HELLO)
-        (folder / "call").write_bytes(call)
-        flood = start(self.world, who, mode, socket, folder / "hello", folder / "call", connections, window)
         ratios = []
-        try:
+        with flooding(self.world, who, call, connections, window, mode, self.bus) as flood:
             place(flood.pid, 1, urgent=False)
             while not ratios or (min(ratios) > 2 and len(ratios) < ATTEMPTS):
                 ratio, sent = self.compare(flood)
                 assert sent > 40, "this was no flood"
                 ratios.append(ratio)
-        finally:
-            stop(flood)
         return min(ratios)

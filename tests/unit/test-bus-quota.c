@@ -222,13 +222,34 @@ static void test_S17_descriptors_that_nobody_asked_for(void **state) {
         assert_int_equal(count_fds(), before);
 }
 
+/* Announced, and yet nothing in the arguments takes them: a call that waits for long would keep them. */
+static void test_S17_descriptors_that_no_argument_takes(void **state) {
+        static const uint8_t field[] = { 9, 1, 'u', 0, 3, 0, 0, 0 };
+        Wire w = wire_call("Keep", "", "", 0);
+        uint32_t fields;
+        size_t at;
+        int fd = toy_raw_hello(&toy);
+
+        memcpy(&fields, w.bytes + 12, sizeof(fields));
+        at = 16 + (fields + 7) / 8 * 8;
+        memcpy(w.bytes + at, field, sizeof(field));
+        wire_set_u32(&w, 12, (uint32_t) (at + sizeof(field) - 16));
+        w.size = at + sizeof(field);
+        send_fds(fd, &w, 3);
+        toy_wait_eof(fd);
+        close(fd);
+}
+
 /* They go with the bytes that they came with; the connection does not. */
 static void test_S17_descriptors_of_a_call_that_is_too_long(void **state) {
         Wire head = { .bytes = { 'l', 1, 0, 1, [8] = 1 }, .size = 16 }, w = wire_echo("hello", 5);
         static const uint8_t rest[WIRE_CALL_MAX] = {};
         int fd = toy_raw_hello(&toy);
-        unsigned before = count_fds();
+        unsigned before;
 
+        wire_send(fd, w.bytes, w.size);
+        assert_int_equal(wire_next_type(fd), 2);        /* what a connection has of descriptors it has by now */
+        before = count_fds();
         wire_set_u32(&head, 4, sizeof(rest));
         send_fds(fd, &head, 3);
         wire_send(fd, rest, sizeof(rest));
@@ -272,6 +293,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_S17_who_does_not_read_his_replies, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_thousands_of_pipelined_calls, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S17_descriptors_that_nobody_asked_for, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_S17_descriptors_that_no_argument_takes, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S17_descriptors_of_a_call_that_is_too_long, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S23_memory_and_descriptors_stay_flat, setup, teardown),
         };

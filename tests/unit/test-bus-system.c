@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <cmocka.h>
 
+#include "bus-internal.h"
 #include "bus-toy.h"
 #include "cleanup.h"
 #include "websess-names.h"
@@ -328,6 +329,55 @@ static void test_L05_stopping_loses_no_reply(void **state) {
         toy_stop(&toy);
 }
 
+enum { LONG_CALLS = 4 };
+
+/* They have come, and none of them has had its turn, when reading stops. */
+static void read_and_stop(Toy *t) {
+        sd_bus *connection = system_connection(t->bus->system);
+        int n = 0, r;
+
+        while (n < LONG_CALLS) {
+                r = sd_bus_process(connection, NULL);
+                assert_true(r >= 0);
+                n += r;
+                if (r == 0)
+                        assert_true(sd_bus_wait(connection, UINT64_C(10000000)) > 0);
+        }
+        bus_stop_reading(t->bus);
+        assert_int_equal(bus_flush(t->bus, 1000000), 0);
+}
+
+static int on_number(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        assert_false(sd_bus_message_is_method_error(m, NULL));
+        ++*(unsigned *) userdata;
+        return 0;
+}
+
+static void test_L05_stopping_loses_no_long_call(void **state) {
+        unsigned n = 0;
+        sd_bus *bus;
+        Toy toy;
+
+        NEEDS_DAEMON(state);
+        toy_start(&toy, &(ToyOptions) { .bus_address = address });
+        wait_on_bus(&toy, true);
+        bus = connect_to_daemon();
+        assert_true(sd_bus_call_method(bus, MANAGER, "Echo", NULL, NULL, "s", "known from now on") >= 0);
+        for (uint32_t i = 0; i < LONG_CALLS; i++)
+                assert_true(sd_bus_call_method_async(bus, NULL, MANAGER, "Long", on_number, &n, "ui", 3 * i + 1, 0) >= 0);
+        assert_true(sd_bus_flush(bus) >= 0);
+        toy_run(&toy, read_and_stop);
+        while (n < LONG_CALLS) {
+                int r = sd_bus_process(bus, NULL);
+
+                assert_true(r >= 0);
+                if (r == 0)
+                        assert_true(sd_bus_wait(bus, UINT64_C(10000000)) > 0);
+        }
+        sd_bus_close_unref(bus);
+        toy_stop(&toy);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_calls_over_the_bus, setup, teardown),
@@ -338,6 +388,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_S20_taken_name_ends_the_broker, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_the_bus_comes_back, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_L05_stopping_loses_no_reply, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_L05_stopping_loses_no_long_call, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,9 +63,12 @@ static void echo(sd_bus *bus) {
         assert_true(sd_bus_call_method(bus, MANAGER, "Echo", NULL, NULL, "s", "x") >= 0);
 }
 
-/* Calls of a connection are taken in order: what was sent before this one has been. */
-static void wait_until_taken(sd_bus *bus) {
-        echo(bus);
+/* Until so many of them are under way. */
+static void wait_for_steps(sd_bus *other, unsigned n) {
+        for (unsigned i = 0; toy.n_steps < n; i++) {
+                assert_true(i < TRIES);
+                echo(other);
+        }
 }
 
 static void test_S17_a_long_call_holds_up_nobody(void **state) {
@@ -75,8 +78,8 @@ static void test_S17_a_long_call_holds_up_nobody(void **state) {
         begin(bus, &a, FOR_EVER, 0);
         for (unsigned i = 0; i < 100; i++)
                 echo(other);
+        wait_for_steps(other, 2);
         assert_false(a.here);
-        assert_true(toy.n_steps > 1);
         assert_int_equal(toy.n_done, 0);
         toy.enough = true;
         wait_for(bus, &a);
@@ -85,34 +88,45 @@ static void test_S17_a_long_call_holds_up_nobody(void **state) {
         sd_bus_close_unref(bus);
 }
 
-static void test_S17_a_user_s_are_gone_on_with_one_after_the_other(void **state) {
-        sd_bus *bus = toy_connect(&toy, true);
-        Answer first = {}, second = {}, third = {};
+static void test_S17_a_connection_has_one_at_a_time(void **state) {
+        sd_bus *bus = toy_connect(&toy, true), *other = toy_connect(&toy, true);
+        unsigned calls = toy.n_calls;
+        Answer answers[20] = {};
 
-        begin(bus, &first, FOR_EVER, 0);
-        begin(bus, &second, 1000, 0);
-        begin(bus, &third, 2, 0);
-        wait_until_taken(bus);
-        assert_int_equal(toy.n_done, 0);
+        begin(bus, &answers[0], FOR_EVER, 0);
+        for (uint32_t i = 1; i < ELEMENTSOF(answers); i++)
+                begin(bus, &answers[i], i % 3 + 1, 0);
+        wait_for_steps(other, 1000);
+        assert_int_equal(toy_status(&toy).pending_calls, 1);     /* the others have not even been read */
+        assert_true(toy.n_calls > calls);
         toy.enough = true;
-        wait_for(bus, &first);
-        wait_for(bus, &second);
-        wait_for(bus, &third);
-        assert_int_equal(first.value, 0);
-        assert_int_equal(second.value, 1);
-        assert_int_equal(third.value, 2);
+        for (uint32_t i = 0; i < ELEMENTSOF(answers); i++) {
+                wait_for(bus, &answers[i]);
+                assert_int_equal(answers[i].value, i);
+        }
+        sd_bus_close_unref(other);
         sd_bus_close_unref(bus);
 }
 
-static void test_a_short_one_is_answered_at_once(void **state) {
-        sd_bus *bus = toy_connect(&toy, true);
-        Answer endless = {}, a = {};
+static void test_S17_a_user_s_are_gone_on_with_one_after_the_other(void **state) {
+        sd_bus *first = toy_connect(&toy, true), *second = toy_connect(&toy, true), *third = toy_connect(&toy, true);
+        Answer a = {}, b = {}, c = {};
 
-        begin(bus, &endless, FOR_EVER, 0);
-        begin(bus, &a, 1, 0);
-        wait_for(bus, &a);
-        assert_false(endless.here);
-        sd_bus_close_unref(bus);        /* the other one ends with its client */
+        begin(first, &a, FOR_EVER, 0);
+        wait_for_steps(third, 2);
+        begin(second, &b, 1000, 0);
+        begin(third, &c, 1, 0);
+        wait_for(third, &c);            /* a short one is answered at once */
+        assert_false(a.here || b.here);
+        toy.enough = true;
+        wait_for(second, &b);
+        wait_for(first, &a);
+        assert_int_equal(c.value, 0);
+        assert_int_equal(a.value, 1);
+        assert_int_equal(b.value, 2);
+        sd_bus_close_unref(third);
+        sd_bus_close_unref(second);
+        sd_bus_close_unref(first);
 }
 
 static void test_a_refusal_in_the_end(void **state) {
@@ -133,7 +147,7 @@ static void test_S17_it_ends_with_its_client(void **state) {
         Answer a = {}, next = {};
 
         begin(bus, &a, FOR_EVER, 0);
-        wait_until_taken(bus);
+        wait_for_steps(other, 2);
         begin(other, &next, 2, 0);
         sd_bus_close_unref(bus);
         wait_for(other, &next);         /* was behind it */
@@ -146,26 +160,32 @@ static void stop_reading(Toy *t) {
         (void) bus_flush(t->bus, UINT64_C(1000000));
 }
 
+/* What can be done in half a second is, and what cannot is answered too. */
 static void test_L05_what_was_begun_is_answered_at_shutdown(void **state) {
-        sd_bus *bus = toy_connect(&toy, true);
-        Answer a = {}, b = {};
+        sd_bus *bus = toy_connect(&toy, true), *second = toy_connect(&toy, true), *third = toy_connect(&toy, true), *other = toy_connect(&toy, true);
+        Answer a = {}, b = {}, c = {};
 
         begin(bus, &a, TRIES, 0);
-        begin(bus, &b, TRIES, 0);
-        wait_until_taken(bus);
+        begin(second, &b, FOR_EVER, 0);
+        begin(third, &c, 2, 0);
+        wait_for_steps(other, 4);
         toy_run(&toy, stop_reading);
         wait_for(bus, &a);
-        wait_for(bus, &b);
-        assert_string_equal(a.error, "");
-        assert_string_equal(b.error, "");
+        wait_for(second, &b);
+        wait_for(third, &c);
+        assert_string_equal(b.error, WEBSESS_ERROR_PREFIX "Unavailable");
+        assert_int_equal(toy.n_done, 3);
+        sd_bus_close_unref(other);
+        sd_bus_close_unref(third);
+        sd_bus_close_unref(second);
         sd_bus_close_unref(bus);
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_S17_a_long_call_holds_up_nobody, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_S17_a_connection_has_one_at_a_time, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S17_a_user_s_are_gone_on_with_one_after_the_other, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_a_short_one_is_answered_at_once, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_refusal_in_the_end, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_S17_it_ends_with_its_client, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_L05_what_was_begun_is_answered_at_shutdown, setup, teardown),
