@@ -35,9 +35,9 @@ class Terminal:
 
     @staticmethod
     def enter():
-        """In the child. Whoever runs the tests in the background has these two ignored, which is inherited."""
+        """In the child. Whoever runs the tests in the background, or under nohup, has these ignored, which is inherited."""
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        for number in (signal.SIGINT, signal.SIGQUIT):
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
 
     def expect(self, text, times=1, timeout=30):
