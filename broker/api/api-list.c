@@ -188,6 +188,8 @@ static int list_on(BusCall *call, void *state, bool *more, Fault *f) {
         Record r;
         int k;
 
+        if (bus_call_is_gone(call))
+                return 0;
         for (s = next_behind(&w, l->begun ? &l->at : NULL); s; s = next(&w, s)) {
                 bool had = l->begun && ident_compare(&s->id, &l->last) <= 0;
 

@@ -106,6 +106,8 @@ static int introspect_on(BusCall *call, void *state, bool *more, Fault *f) {
         Introspection *i = state;
         int r = 0;
 
+        if (bus_call_is_gone(call))
+                return 0;
         if (i->subtree && i->subtree->children) {
                 r = i->subtree->children(bus_call_userdata(call), call->client, i->cursor, write_child, i);
                 *more = r >= 0 && i->cursor[0] != '\0' && i->n < CHILDREN_MAX && ++i->pieces < PIECES_MAX;

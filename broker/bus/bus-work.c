@@ -55,7 +55,7 @@ static void work_free(BusWork *w) {
 static bool go_on(BusCall *c, BusStep step, void *state) {
         bool more = false;
         Fault f = {};
-        int r = bus_call_is_gone(c) ? 0 : step(c, state, &more, &f);
+        int r = step(c, state, &more, &f);
 
         r = call_outcome(c, r, &f);
         if (r != 0)

@@ -135,9 +135,10 @@ int bus_call_reply(BusCall *c, const char *types, ...);
 void bus_call_fail(BusCall *c, int code, const Fault *f);       /* FAULT_*, or a negative errno */
 
 /* A call that takes long is worked on piece by piece, in turns of its caller, so that nobody else waits for more than a piece: some tens of
- * microseconds. A step returns what a handler does; with *more set there is another one. The first one is made at once. */
+ * microseconds. A step returns what a handler does; with *more set there is another one. The first one is made at once. What was asked is done though
+ * the caller may have gone since: a step that only makes a reply looks at bus_call_is_gone(). */
 typedef int (*BusStep)(BusCall *c, void *state, bool *more, Fault *f);
-/* For a handler to return. Takes state, which done frees, also when the client goes away before the end. */
+/* For a handler to return. Takes state, which done frees, also when it comes to no end. */
 int bus_call_work(BusCall *c, BusStep step, void *state, void (*done)(void *state));
 
 /* ---- signals ---- */

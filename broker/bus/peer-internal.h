@@ -48,6 +48,7 @@ struct Peer {
         uint64_t n_queued;
 
         uint32_t n_quick;               /* answered without sd-bus */
+        bool hung_up;                   /* while it was busy: found out once more when it is not */
         bool doomed;                    /* to be freed when it has its turn */
 };
 

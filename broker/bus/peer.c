@@ -58,7 +58,7 @@ static void peer_settle(Peer *p) {
                 r = bus_turn_wait(p->bus, &p->turn);
         if (reads && !p->backlog && !p->turn.waiting)
                 events |= EPOLLIN;
-        if (peer_is_busy(p))
+        if (peer_is_busy(p) && !p->hung_up)
                 events |= EPOLLHUP;     /* told to whoever asks for anything */
         if (r >= 0)
                 r = watch_for(p->bus, &p->watch, events);
@@ -170,7 +170,9 @@ static void peer_ready(BusWatch *w, uint32_t events) {
         if (peer_may_read(p) && (hung_up || events & EPOLLIN)) {
                 if (bus_turn_wait(p->bus, &p->turn) < 0)
                         peer_doom(p);
-        } else if (hung_up)
+        } else if (hung_up && peer_is_busy(p))
+                p->hung_up = true;      /* its long call is gone on with, and what it sent behind it is read then */
+        else if (hung_up)
                 peer_doom(p);
         peer_settle(p);
 }

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Both ends of a session, at the resolve and not by a sweep: spans of a second, watched from outside."""
+import signal
 import time
 
 import pytest
 from client import BusError, raises
+from world import wait_until
 
 POLICY = {
     "short": """
@@ -96,6 +98,20 @@ def test_R5_S03_touches_move_the_idle_end_at_most_touch_sec_early(shared):
     last, refused = resolve_until_gone(shared, token, {"NoTouch": True}, 0.01, "slide")
     assert last < answered + 4 + SLACK, "late"
     assert refused > touched + 4 - 1, "more than TouchSec early"
+
+
+def test_R5_touches_sent_at_the_last_moment_count(world):
+    """As many as a library sends when it is closed: no answer is waited for, and they take the broker more than a turn."""
+    root = world.caller()
+    sessions = [f.result(30)[1] for f in [root.begin("CreateSession", "look", f"last{i}", [], {}, {}) for i in range(300)]]
+    due = max(s["LastSeen"] for s in sessions) / 1e6 + 0.3
+    wait_until(lambda: time.time() > due, what="time to be touched again")
+    with world.wire() as wire:
+        world.broker.process.send_signal(signal.SIGSTOP)        # it finds them and the end together
+        for begin in range(0, 300, 150):
+            wire.send("Touch", "sas", "look", [s["Id"] for s in sessions[begin:begin + 150]], flags=1)       # no reply is expected
+    world.broker.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: all(root.GetSession(s["Id"])["LastSeen"] > s["LastSeen"] for s in sessions), what="touches")
 
 
 def test_S03_no_touch_does_not_move_it(shared):

@@ -103,7 +103,7 @@ class Reader:
         return tuple(self.get(one) for one in types(kind[1:-1]))
 
 
-def message(serial, member, signature="", values=(), path=MANAGER, interface=INTERFACE, destination=NAME, fds=0):
+def message(serial, member, signature="", values=(), path=MANAGER, interface=INTERFACE, destination=NAME, fds=0, flags=0):
     body = bytearray()
     for one, value in zip(types(signature), values):
         put(body, one, value)
@@ -112,7 +112,7 @@ def message(serial, member, signature="", values=(), path=MANAGER, interface=INT
         fields.append((8, ("g", signature)))
     if fds:
         fields.append((9, ("u", fds)))
-    out = bytearray(struct.pack("<BBBBII", ord("l"), 1, 0, 1, len(body), serial))
+    out = bytearray(struct.pack("<BBBBII", ord("l"), 1, flags, 1, len(body), serial))
     put(out, "a(yv)", fields)
     pad(out, 8)
     return bytes(out + body)
