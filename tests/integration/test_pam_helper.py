@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """websess-pam with real stacks of real modules, asked as the broker asks it. Needs no root: the stacks lie in a folder of the test's own."""
 
+import contextlib
 import crypt
 import os
 import re
@@ -338,8 +339,9 @@ def test_S23_rubbish_ends_the_conversation(helpers, packet):
 def test_one_question_and_no_more(helpers):
     with helpers.ready() as s:
         s.send(GOOD)
-        s.send(GOOD)
         received = []
+        with contextlib.suppress(BrokenPipeError):      # it may be done with the first already
+            s.send(GOOD)
         try:
             while packet := s.recv(65536):
                 received.append(decode(packet)[0])
